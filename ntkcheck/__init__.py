@@ -1,0 +1,1 @@
+"""Tests of normalisation layers against the theory that is told about them."""
