@@ -12,8 +12,9 @@ Three kinds of repair, none of which leaves a trace in the namespaces of `jax`:
 
 What the library gets wrong itself, and still does:
 
-- It takes angles from sqrt(q1 q2 - k^2), which at k = q1 = q2 is the root of a rounding error. The ReLU NTK's diagonal is low
-  or high by that per layer: at depth 50 by about 0.4% in float32 and 3e-7 in float64. Compare off-diagonals, or at 1e-6.
+- It takes angles from sqrt(q1 q2 - k^2), which at k = q1 = q2 is the root of a rounding error instead of 0. The ReLU NTK's diagonal
+  is low by a share of that per layer: at depth 50 by about 0.4% in float32 and 3e-7 in float64. Compare off-diagonals, or at
+  1e-6.
 - `vmap_axes=0` on a network with batch statistics returns zeros without an error: each sample is then a batch of one.
 - `NtkImplementation.AUTO` prints the operation counts that it compares.
 """
@@ -80,7 +81,7 @@ def _import_repaired() -> None:
 
 def _forget_partial_import() -> None:
     """Lets the next call meet the cause again, instead of half a package."""
-    for name in [name for name in sys.modules if name.split(".")[0] == _NAME]:
+    for name in [name for name in list(sys.modules) if name.split(".")[0] == _NAME]:
         del sys.modules[name]
 
 

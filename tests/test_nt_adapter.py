@@ -1,6 +1,8 @@
 """neural-tangents through the adapter: the import leaves no trace in JAX, and every feature agrees with a hand formula."""
 
+import functools
 import importlib.util
+import itertools
 import subprocess
 import sys
 
@@ -159,35 +161,36 @@ def test_stax_kernels_are_the_closed_forms(nt, layers, duals, layer_norm):
     assert np.abs(kernel.ntk - (ntk - SIGMA_B**2)).max() > 1e-2
 
 
-def test_batched_kernels_are_the_kernels_without_jit_too(nt):
-    kernel_fn = _one_layer_network(nt.stax, nt.stax.Relu())[2]
-    expected = _one_layer_kernels(X1, X2, _relu_duals)[1]
+def test_batched_kernels_and_kernels_without_jit_are_the_kernels(nt):
+    kernel_fn = _one_layer_network(nt.stax, nt.stax.Identity())[2]
+    expected = _one_layer_kernels(X1, X2, _identity_duals)[1]
     np.testing.assert_allclose(kernel_fn(X1, X2, "ntk"), expected, rtol=TOLERANCE)
     np.testing.assert_allclose(nt.batch(kernel_fn, batch_size=2)(X1, X2, "ntk"), expected, rtol=TOLERANCE)
 
 
 def test_predictions_are_gradient_flow_on_the_squared_error(nt):
     """f(t) = K_ds K_ss^{-1} (I - exp(-K_ss t / n)) y, for the loss |f - y|^2 / (2 n) from f = 0."""
-    kernel_fn = _one_layer_network(nt.stax, nt.stax.Erf())[2]
-    predict = jax.jit(nt.predict.gradient_descent_mse_ensemble(kernel_fn, X1, Y, diag_reg=0.0), static_argnums=(0, 2))
     train, test = (_one_layer_kernels(x, X1, _erf_duals)[1] for x in (X1, X2))
+    predict = jax.jit(nt.predict.gradient_descent_mse(train, Y), static_argnums=0)
+    start = (np.zeros((6, 1)), np.zeros((4, 1)))
     for time in (3.0, None):
         left = np.eye(6) if time is None else np.eye(6) - scipy.linalg.expm(-train * time / 6)
         expected = test @ np.linalg.solve(train, left @ Y)
-        np.testing.assert_allclose(predict(time, X2, "ntk"), expected, atol=1e3 * TOLERANCE)
-    assert np.abs(predict(2 * 3.0, X2, "ntk") - predict(3.0, X2, "ntk")).max() > 1e-3  # power: twice the learning rate
+        np.testing.assert_allclose(predict(time, *start, test)[1], expected, atol=1e3 * TOLERANCE)
+    later = predict(6.0, *start, test)[1]
+    assert np.abs(later - predict(3.0, *start, test)[1]).max() > 1e-3  # power: twice the learning rate
 
 
+@functools.partial(jax.jit, static_argnums=0)
 def _kernels_by_jacobian(apply, params, x1, x2):
     """NNGP and NTK of one network, averaged over its outputs, by contraction of plain Jacobians."""
 
-    @jax.jit
     def jacobian(x):
         leaves = jax.tree.leaves(jax.jacobian(apply)(params, x))
         return jnp.concatenate([leaf.reshape(*leaf.shape[:2], -1) for leaf in leaves], axis=2)
 
     f1, f2 = apply(params, x1), apply(params, x2)
-    return f1 @ f2.T / f1.shape[1], np.einsum("acp,bcp->ab", jacobian(x1), jacobian(x2)) / f1.shape[1]
+    return f1 @ f2.T / f1.shape[1], jnp.einsum("acp,bcp->ab", jacobian(x1), jacobian(x2)) / f1.shape[1]
 
 
 def _plain_network(params, x, rng=None):
@@ -204,17 +207,11 @@ def _batch_coupled_network(params, x):
 PARAMS = [np.random.default_rng(3).standard_normal((5, 8)), np.random.default_rng(4).standard_normal((8, 2))]
 
 
+IMPLEMENTATIONS = ("JACOBIAN_CONTRACTION", "NTK_VECTOR_PRODUCTS", "STRUCTURED_DERIVATIVES")
+
+
 @pytest.mark.parametrize(
-    ("implementation", "vmap_axes"),
-    [
-        ("JACOBIAN_CONTRACTION", None),
-        ("JACOBIAN_CONTRACTION", 0),
-        ("NTK_VECTOR_PRODUCTS", None),
-        ("NTK_VECTOR_PRODUCTS", 0),
-        ("STRUCTURED_DERIVATIVES", None),
-        ("STRUCTURED_DERIVATIVES", 0),
-        ("AUTO", None),
-    ],
+    ("implementation", "vmap_axes"), [*itertools.product(IMPLEMENTATIONS, (None, 0)), ("AUTO", None)]
 )
 def test_every_implementation_of_the_empirical_ntk_contracts_jacobians(nt, implementation, vmap_axes):
     chosen = nt.NtkImplementation[implementation]
@@ -222,7 +219,7 @@ def test_every_implementation_of_the_empirical_ntk_contracts_jacobians(nt, imple
     np.testing.assert_allclose(ntk, _kernels_by_jacobian(_plain_network, PARAMS, X1, X2)[1], atol=100 * TOLERANCE)
 
 
-@pytest.mark.parametrize("implementation", ["NTK_VECTOR_PRODUCTS", "STRUCTURED_DERIVATIVES"])
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS[1:])
 def test_the_empirical_ntk_of_a_batch_coupled_network_needs_the_whole_batch(nt, implementation):
     chosen = nt.NtkImplementation[implementation]
     whole, by_sample = (
@@ -235,9 +232,11 @@ def test_the_empirical_ntk_of_a_batch_coupled_network_needs_the_whole_batch(nt, 
 
 
 def test_structured_derivatives_work_without_jit(nt):
-    chosen = nt.NtkImplementation.STRUCTURED_DERIVATIVES
-    ntk = nt.empirical_ntk_fn(_plain_network, implementation=chosen)(X1, X2, PARAMS)
-    np.testing.assert_allclose(ntk, _kernels_by_jacobian(_plain_network, PARAMS, X1, X2)[1], atol=100 * TOLERANCE)
+    def apply(params, x):
+        return x @ params[0]
+
+    ntk = nt.empirical_ntk_fn(apply, implementation=nt.NtkImplementation.STRUCTURED_DERIVATIVES)(X1, X2, PARAMS)
+    np.testing.assert_allclose(ntk, X1 @ X2.T, atol=TOLERANCE)
 
 
 def test_monte_carlo_kernels_average_the_kernels_of_the_networks_drawn(nt):

@@ -28,7 +28,7 @@ def names() -> tuple[str, ...]:
     return tuple(_CONSTRUCTORS)
 
 
-def get(activation: str | Activation, **parameters: float) -> Activation:
+def get(activation: str | Activation, **parameters: int | float) -> Activation:
     """The activation of the given name; an `Activation` is returned as it is.
 
     Args:
@@ -51,7 +51,7 @@ def get(activation: str | Activation, **parameters: float) -> Activation:
     return constructor(**parameters)
 
 
-def _require_known(parameters: dict[str, float], name: str, known: tuple[str, ...]) -> None:
+def _require_known(parameters: dict[str, int | float], name: str, known: tuple[str, ...]) -> None:
     unknown = [parameter for parameter in parameters if parameter not in known]
     if unknown and not known:
         raise ValueError(f"`{unknown[0]}` must be left out, got {parameters[unknown[0]]!r}: {name} has no parameters.")

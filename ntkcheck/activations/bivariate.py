@@ -34,7 +34,7 @@ _ARCTANGENT_TAIL = (
 
 @jax.custom_jvp
 def determinant(q1: Float[Array, "..."], q2: Float[Array, "..."], k12: Float[Array, "..."]) -> Float[Array, "..."]:
-    """The determinant max(q1 q2 - k12^2, 0), correct to 4e-24 q1 q2 in float64 (one rounding alone is 1e-16 q1 q2).
+    """The determinant max(q1 q2 - k12^2, 0), to one rounding and 4e-24 q1 q2 in float64 (plainly: 1e-16 q1 q2).
 
     Each factor is split into two halves whose products are exact, so the large parts cancel without rounding, whether
     or not the compiler contracts a product and a sum into one instruction. The maximum projects onto the admissible

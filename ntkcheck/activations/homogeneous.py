@@ -84,6 +84,9 @@ def rectifier_duals(
 ) -> tuple[Float[Array, "..."], Float[Array, "..."], Float[Array, "..."]]:
     """The three expectations E[relu(u) relu(v)], E[relu'(u) relu'(v)] and E[sign(u) sign(v)].
 
+    In float64 their relative error is below 1e-15, except that of the first near c = -1, where it falls like
+    (1 + c)^(3/2) and the determinant's own error gives 3e-24 / (1 + c).
+
     Their derivatives are in closed form and finite on the boundary |c| = 1 and at q = 0. The second and third have a
     cusp at |c| = 1, the first a square root in q at q = 0: there the rule returns the derivative along the ray of
     constant correlation, which is 0. At q1 q2 = 0 the correlation, undefined, counts as 0.

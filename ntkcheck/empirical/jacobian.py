@@ -1,24 +1,26 @@
 """The empirical NTK from the network's full Jacobian: short, general, and the oracle of `empirical_ntk`."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from ntkcheck.empirical.compilation import compiled
 
+
+@compiled("apply")
 def empirical_ntk_jacobian(
-    apply: Callable[..., Array], params: PyTree, x: Float[Array, "batch ..."]
+    apply: Callable[[Any, Array], Array], params: PyTree[Float[Array, "..."]], x: Float[Array, "batch ..."]
 ) -> Float[Array, "batch batch"]:
-    """Empirical NTK of a network at its parameters, by forming the Jacobian.
+    """Empirical NTK of a network at its parameters, from its Jacobian.
 
     Theta[b, b'] = sum_c sum_theta (d f_c(x)_b / d theta) (d f_c(x)_{b'} / d theta)
 
-    Its memory is batch x outputs x parameters; `empirical_ntk` gives the same numbers without that.
+    The Jacobian takes batch x outputs x parameters numbers; `empirical_ntk` gives the same kernel without it.
 
-    Source: Jacot, Gabriel & Hongler 2018, eq. of the neural tangent kernel in section 4, traced over the outputs.
+    Source: Jacot, Gabriel & Hongler 2018, section 4, traced over the outputs.
 
     Args:
         apply: The network, `apply(params, x) -> (batch, outputs)`.
@@ -26,9 +28,9 @@ def empirical_ntk_jacobian(
         x: The batch of inputs, along the first axis.
 
     Returns:
-        The kernel, in the dtype of the outputs, with matrix products at full precision.
+        The kernel, with matrix products at full precision.
     """
     with jax.default_matmul_precision("highest"):
         jacobian = jax.jacrev(apply)(params, x)
-        flat = [leaf.reshape(*leaf.shape[:2], -1) for leaf in jax.tree.leaves(jacobian)]
-        return sum((jnp.einsum("bcp,dcp->bd", leaf, leaf) for leaf in flat), start=jnp.zeros(2 * x.shape[:1]))
+        shares = [jnp.einsum("bc...,dc...->bd", leaf, leaf) for leaf in jax.tree.leaves(jacobian)]
+        return jnp.stack(shares).sum(0)

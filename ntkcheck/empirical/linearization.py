@@ -1,66 +1,59 @@
-"""A network opened at its parameters: its outputs, the activations of its dense layers, and one pullback for everything else."""
+"""A network opened at its parameters: its outputs, the activations of its dense layers, and pullbacks to everything else."""
 
-from __future__ import annotations
-
-import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr
-from jaxtyping import Array, PyTree
+from jaxtyping import Array, Float, PyTree
 
-from ntkcheck.empirical.sites import Dense, Site, find_site, uses
+from ntkcheck.empirical.reductions import sums_as_products
+from ntkcheck.empirical.sites import Site, find_site, is_used
 from ntkcheck.empirical.taps import evaluate
 
+Apply = Callable[[Any, Array], Array]
 
-@dataclasses.dataclass(frozen=True)
-class Network:
-    """A traced network, its values, and where each parameter that it uses goes in."""
+
+class Traced(NamedTuple):
+    """A network's jaxpr at its values, and the site of every parameter that it uses (None: not recognised)."""
 
     jaxpr: ClosedJaxpr
     leaves: list[Array]
     x: Array
     sites: Mapping[int, Site | None]
 
-    @property
-    def batch(self) -> int:
-        return self.x.shape[0]
+    def shape(self) -> tuple[int, int]:
+        """Samples and outputs."""
+        return self.jaxpr.out_avals[0].shape
 
-    @property
-    def outputs(self) -> int:
-        return self.jaxpr.out_avals[0].shape[1]
-
-    def dense_sites(self) -> dict[int, Dense]:
-        """The sites whose gradients the general route leaves unformed."""
-        return {i: site for i, site in self.sites.items() if isinstance(site, Dense)}
-
-    def sample_sites(self) -> dict[int, Site] | None:
-        """All sites, if each has the batch along its first axis."""
-        found = {i: site for i, site in self.sites.items() if site is not None and site.leading == self.batch}
+    def samplewise_sites(self) -> dict[int, Site] | None:
+        """The sites, if all are recognised and have the batch along their first axis."""
+        found = {i: site for i, site in self.sites.items() if site is not None and site.leading == self.shape()[0]}
         return found if len(found) == len(self.sites) else None
 
 
-@dataclasses.dataclass(frozen=True)
-class Linearization:
-    """The outputs, the recorded activations, and the map from an output's cotangent to those of taps and other parameters."""
+class Linearization(NamedTuple):
+    """Outputs, recorded activations, and the pullbacks of a stack of cotangents to the taps and to the other parameters.
+
+    What goes to a tap has the cotangents' axis after those of the site's stack; what goes to a parameter has it first.
+    """
 
     outputs: Array
     activations: dict[int, Array]
-    pullback: Callable[[Array], tuple[dict[int, Array], dict[int, Array]]]
+    pullbacks: Callable[[Float[Array, "cotangents batch outputs"]], tuple[dict[int, Array], dict[int, Array]]]
 
 
-def trace(apply: Callable[..., Array], params: PyTree, x: Array) -> Network:
-    """The network's jaxpr and the site of every parameter that it uses."""
+def trace(apply: Apply, params: PyTree, x: Array) -> Traced:
+    """The jaxpr of a network, and where its parameters go in."""
     jaxpr, out = jax.make_jaxpr(apply, return_shape=True)(params, x)
     _check_outputs(out, x.shape[0])
     leaves = jax.tree.leaves(params)
-    variables = {i: var for i, var in enumerate(jaxpr.jaxpr.invars[: len(leaves)]) if uses(jaxpr.jaxpr, var)}
-    return Network(jaxpr, leaves, x, {i: find_site(jaxpr.jaxpr, var) for i, var in variables.items()})
+    used = {i: var for i, var in enumerate(jaxpr.jaxpr.invars[: len(leaves)]) if is_used(jaxpr.jaxpr, var)}
+    return Traced(jaxpr, leaves, x, {i: find_site(jaxpr.jaxpr, var) for i, var in used.items()})
 
 
-def linearize(network: Network, tapped: Mapping[int, Site]) -> Linearization:
+def linearize(network: Traced, tapped: Mapping[int, Site]) -> Linearization:
     """The network with taps at the given sites, differentiated in the taps and in every other parameter that it uses."""
 
     def transformed(taps: dict[int, Array], others: dict[int, Array]) -> tuple[Array, dict[int, Array]]:
@@ -68,17 +61,20 @@ def linearize(network: Network, tapped: Mapping[int, Site]) -> Linearization:
         [outputs], activations = evaluate(network.jaxpr, args, taps)
         return outputs, activations
 
-    taps = {i: jnp.zeros(site.tap_shape, site.dtype) for i, site in tapped.items()}
+    taps = {i: jnp.zeros(site.tap_shape(), site.dtype) for i, site in tapped.items()}
     others = {i: network.leaves[i] for i in network.sites if i not in tapped}
     outputs, pullback, activations = jax.vjp(transformed, taps, others, has_aux=True)
-    return Linearization(outputs, activations, pullback)
+    axes = ({i: len(site.stack) for i, site in tapped.items()}, 0)
+    return Linearization(outputs, activations, sums_as_products(jax.vmap(pullback, out_axes=axes)))
 
 
 def _check_outputs(out: Any, batch: int) -> None:
-    shape = getattr(out, "shape", None)
-    if shape is None or len(shape) != 2 or shape[0] != batch:
-        got = f"shape {shape}" if shape is not None else f"a {type(out).__name__}"
+    if not isinstance(out, jax.ShapeDtypeStruct):
+        raise ValueError(f"`apply` must return one array of shape (batch, outputs), got a {type(out).__name__}.")
+    if len(out.shape) != 2 or out.shape[0] != batch:
         raise ValueError(
-            f"`apply` must return one array of shape (batch, outputs) with batch = {batch}, got {got}; "
-            "reshape its output, for example with `y.reshape(x.shape[0], -1)`."
+            f"`apply` must return an array of shape (batch, outputs) with batch = {batch}, got shape {out.shape}; "
+            "flatten what belongs to a sample, for example with `y.reshape(x.shape[0], -1)`."
         )
+    if not jnp.issubdtype(out.dtype, jnp.floating):
+        raise ValueError(f"`apply` must return floating numbers, got {out.dtype}; return the logits, not the classes.")

@@ -4,64 +4,60 @@ The transformed network adds a tap to every product y = a W of a chosen weight a
 tap is its derivative in y. Where no chosen parameter goes in, every operation is bound as it was, custom derivatives included.
 """
 
-from __future__ import annotations
-
+import itertools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
+from jax.extend.core import ClosedJaxpr, JaxprEqn, Var
 from jax.extend.core import primitives as prim
+from jaxtyping import Array
 
-from ntkcheck.empirical.sites import CALLS, ELEMENTWISE, called, free_axes, is_scaling
+from ntkcheck.empirical.interpreter import bind, called, interpret, rescan
+from ntkcheck.empirical.sites import CALLS, ELEMENTWISE, free_axes, is_scaling, shape_of
 
-Activations = dict[int, jax.Array]
+PRODUCTS = frozenset({prim.dot_general_p, prim.conv_general_dilated_p})
+Activations = dict[int, Array]
 
 
 class Mark(NamedTuple):
-    """A chosen parameter on its way to its use."""
+    """A chosen parameter on its way to its use: which one, its tap, and what it has been multiplied by."""
 
     leaf: int
-    tap: jax.Array
-    scale: Any  # what the parameter has been multiplied by on the way
+    tap: Array
+    scale: Any
 
 
-def evaluate(network: ClosedJaxpr, args: list, taps: dict[int, jax.Array]) -> tuple[list, Activations]:
-    """Outputs with a tap where each argument in `taps` is used, and the activations it meets there."""
-    marks = {network.jaxpr.invars[i]: Mark(i, tap, 1.0) for i, tap in taps.items()}
-    return _interpret(network, args, marks)
+def evaluate(network: ClosedJaxpr, args: list[Any], taps: dict[int, Array]) -> tuple[list[Any], Activations]:
+    """Outputs with a tap where each argument in `taps` is used, and the activations that it meets there."""
+    return _evaluate(network, args, {i: Mark(i, tap, 1.0) for i, tap in taps.items()})
 
 
-def _interpret(closed: ClosedJaxpr, args: list, marks: dict[Var, Mark]) -> tuple[list, Activations]:
-    jaxpr = closed.jaxpr
-    env: dict[Var, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*closed.consts, *args], strict=True))
-    marks, activations = dict(marks), {}
+def _evaluate(network: ClosedJaxpr, args: list[Any], arriving: dict[int, Mark]) -> tuple[list[Any], Activations]:
+    marks: dict[Any, Mark] = {network.jaxpr.invars[i]: mark for i, mark in arriving.items()}
+    activations: Activations = {}
 
-    def read(atom: Any) -> Any:
-        return atom.val if isinstance(atom, Literal) else env[atom]
-
-    for eqn in jaxpr.eqns:
-        values = [read(atom) for atom in eqn.invars]
+    def rule(eqn: JaxprEqn, values: list[Any]) -> list[Any]:
         here = {i: marks[atom] for i, atom in enumerate(eqn.invars) if isinstance(atom, Var) and atom in marks}
+        if not here:
+            return bind(eqn, values)
         if _passes_on(eqn, here):
             marks[eqn.outvars[0]] = _rescaled(eqn, values, here)
-            here = {}
-        outs, recorded = _apply(eqn, values, here)
-        env.update(zip(eqn.outvars, outs, strict=True))
-        activations |= recorded
-    return [read(atom) for atom in jaxpr.outvars], activations
+            return bind(eqn, values)
+        outs, recorded = _tapped(eqn, values, here)
+        activations.update(recorded)
+        return outs
+
+    return interpret(network, args, rule), activations
 
 
 def _passes_on(eqn: JaxprEqn, here: dict[int, Mark]) -> bool:
     """Whether the parameter is only rearranged or scaled, its use still to come."""
-    return any(is_scaling(eqn, i) or not _has_rule(eqn) for i in here)
+    uses = PRODUCTS | ELEMENTWISE | CALLS | {prim.scan_p}
+    return eqn.primitive not in uses or any(is_scaling(eqn, i) for i in here)
 
 
-def _has_rule(eqn: JaxprEqn) -> bool:
-    return eqn.primitive in CALLS | ELEMENTWISE | {prim.dot_general_p, prim.scan_p}
-
-
-def _rescaled(eqn: JaxprEqn, values: list, here: dict[int, Mark]) -> Mark:
+def _rescaled(eqn: JaxprEqn, values: list[Any], here: dict[int, Mark]) -> Mark:
     [(i, mark)] = here.items()
     if not is_scaling(eqn, i):
         return mark
@@ -69,69 +65,69 @@ def _rescaled(eqn: JaxprEqn, values: list, here: dict[int, Mark]) -> Mark:
     return mark._replace(scale=mark.scale * factor)
 
 
-def _apply(eqn: JaxprEqn, values: list, here: dict[int, Mark]) -> tuple[list, Activations]:
-    if not here:
-        return _bind(eqn, values), {}
-    if eqn.primitive is prim.dot_general_p:
+def _tapped(eqn: JaxprEqn, values: list[Any], here: dict[int, Mark]) -> tuple[list[Any], Activations]:
+    if eqn.primitive in PRODUCTS:
         return _tapped_product(eqn, values, here)
     if eqn.primitive in ELEMENTWISE:
         return _tapped_elementwise(eqn, values, here), {}
-    return (_tapped_scan if eqn.primitive is prim.scan_p else _tapped_call)(eqn, values, here)
+    body, taps = called(eqn), {i: mark.tap for i, mark in here.items()}
+
+    def inner(values: list[Any], taps: dict[int, Array]) -> tuple[list[Any], Activations]:
+        return _evaluate(body, values, {i: mark._replace(tap=taps[i]) for i, mark in here.items()})
+
+    if eqn.primitive is prim.scan_p:
+        return rescan(eqn, values, taps, inner)
+    if eqn.primitive is prim.remat_p:
+        inner = jax.checkpoint(inner, prevent_cse=eqn.params["prevent_cse"], policy=eqn.params["policy"])
+    return inner(values, taps)
 
 
-def _bind(eqn: JaxprEqn, values: list) -> list:
-    """The operation as it was."""
-    inputs = {atom: value for atom, value in zip(eqn.invars, values, strict=True) if isinstance(atom, Var)}
-    alone = Jaxpr((), list(inputs), eqn.outvars, [eqn], eqn.effects)
-    return jax.core.eval_jaxpr(alone, (), *inputs.values())
-
-
-def _tapped_product(eqn: JaxprEqn, values: list, here: dict[int, Mark]) -> tuple[list, Activations]:
+def _tapped_product(eqn: JaxprEqn, values: list[Any], here: dict[int, Mark]) -> tuple[list[Any], Activations]:
     """y = a W + tap, with a as (positions, fan_in) and the tap as (positions, fan_out)."""
-    [y] = _bind(eqn, values)
+    [y] = bind(eqn, values)
+    convolves = eqn.primitive is prim.conv_general_dilated_p
     activations = {}
     for i, mark in here.items():
-        free, contracted = free_axes(eqn, 1 - i), eqn.params["dimension_numbers"][0][1 - i]
-        positions, fan_out = mark.tap.shape
-        activations[mark.leaf] = mark.scale * values[1 - i].transpose(*free, *contracted).reshape(positions, -1)
-        y = y + (mark.tap if i == 1 else mark.tap.T).reshape(y.shape)
+        inputs = _patches(eqn, values[0]) if convolves else _rows(eqn, 1 - i, values[1 - i])
+        activations[mark.leaf] = mark.scale * inputs.reshape(mark.tap.shape[0], -1)
+        y = y + (_image(eqn, mark.tap) if convolves else (mark.tap if i == 1 else mark.tap.T).reshape(y.shape))
     return [y], activations
 
 
-def _tapped_elementwise(eqn: JaxprEqn, values: list, here: dict[int, Mark]) -> list:
-    shape = eqn.outvars[0].aval.shape
+def _rows(eqn: JaxprEqn, i: int, operand: Array) -> Array:
+    """Operand i of a product with the contracted axes last."""
+    return operand.transpose(*free_axes(eqn, i), *eqn.params["dimension_numbers"][0][i])
+
+
+def _patches(eqn: JaxprEqn, images: Array) -> Array:
+    """What the kernel of a convolution meets at each position: (batch, *positions, channels, kernel positions)."""
+    images_spec, kernel_spec, out_spec = eqn.params["dimension_numbers"]
+    spatial = range(2, len(images_spec))
+    kernel = [shape_of(eqn.invars[1])[kernel_spec[axis]] for axis in spatial]
+    out = [shape_of(eqn.outvars[0])[out_spec[axis]] for axis in spatial]
+    strides, steps = eqn.params["window_strides"], eqn.params["rhs_dilation"]
+    borders = [(*pad, gap - 1) for pad, gap in zip(eqn.params["padding"], eqn.params["lhs_dilation"], strict=True)]
+    padded = jax.lax.pad(images.transpose(images_spec), jnp.zeros((), images.dtype), [(0, 0, 0), (0, 0, 0), *borders])
+
+    def shifted(offset: tuple[int, ...]) -> Array:
+        starts = [shift * step for shift, step in zip(offset, steps, strict=True)]
+        limits = [start + (size - 1) * stride + 1 for start, size, stride in zip(starts, out, strides, strict=True)]
+        return jax.lax.slice(padded, (0, 0, *starts), (*padded.shape[:2], *limits), (1, 1, *strides))
+
+    return jnp.moveaxis(jnp.stack([shifted(o) for o in itertools.product(*map(range, kernel))], -1), 1, -2)
+
+
+def _image(eqn: JaxprEqn, rows: Array) -> Array:
+    """Rows of outputs, one per sample and position, as the output of a convolution."""
+    spec = eqn.params["dimension_numbers"][2]
+    order = (spec[0], *spec[2:], spec[1])
+    shape = shape_of(eqn.outvars[0])
+    channels_last = rows.reshape([shape[axis] for axis in order])
+    return channels_last.transpose([order.index(axis) for axis in range(len(shape))])
+
+
+def _tapped_elementwise(eqn: JaxprEqn, values: list[Any], here: dict[int, Mark]) -> list[Any]:
+    """The operation on the operand plus its tap, which has a row for each sample where the operand had one for all."""
+    shape = shape_of(eqn.outvars[0])
     tapped = [value + here[i].scale * here[i].tap if i in here else value for i, value in enumerate(values)]
-    return _OPERATIONS[eqn.primitive](*(jnp.broadcast_to(value, shape) for value in tapped))
-
-
-_OPERATIONS = {prim.add_p: jax.lax.add, prim.sub_p: jax.lax.sub, prim.mul_p: jax.lax.mul, prim.div_p: jax.lax.div}
-
-
-def _tapped_call(eqn: JaxprEqn, values: list, here: dict[int, Mark]) -> tuple[list, Activations]:
-    body = called(eqn)
-
-    def inlined(values: list, taps: dict[int, jax.Array]) -> tuple[list, Activations]:
-        marks = {body.jaxpr.invars[i]: mark._replace(tap=taps[i]) for i, mark in here.items()}
-        return _interpret(body, values, marks)
-
-    if eqn.primitive is prim.remat_p:
-        inlined = jax.checkpoint(inlined, prevent_cse=eqn.params["prevent_cse"], policy=eqn.params["policy"])
-    return inlined(values, {i: mark.tap for i, mark in here.items()})
-
-
-def _tapped_scan(eqn: JaxprEqn, values: list, here: dict[int, Mark]) -> tuple[list, Activations]:
-    """The scan with the taps as further inputs and the activations as further outputs of each step."""
-    body, constants = called(eqn), eqn.params["num_consts"]
-    sliced = constants + eqn.params["num_carry"]
-
-    def step(carry: list, slices: tuple[list, dict[int, jax.Array]]) -> tuple[list, tuple[list, Activations]]:
-        inputs, taps = slices
-        marks = {body.jaxpr.invars[i]: mark._replace(tap=taps[i]) for i, mark in here.items()}
-        args = [*values[:constants], *carry, *inputs]
-        outs, activations = _interpret(body, args, marks)
-        return outs[: len(carry)], (outs[len(carry) :], activations)
-
-    options = {name: eqn.params[name] for name in ("length", "reverse", "unroll")}
-    taps = {i: mark.tap for i, mark in here.items()}
-    carry, (outs, activations) = jax.lax.scan(step, values[constants:sliced], (values[sliced:], taps), **options)
-    return [*carry, *outs], activations
+    return bind(eqn, [jnp.broadcast_to(value, shape) for value in tapped])

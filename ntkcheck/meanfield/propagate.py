@@ -8,35 +8,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from ntkcheck import activations, normalizers
+from ntkcheck import normalizers
 from ntkcheck.activations import Activation
 from ntkcheck.meanfield.field import Field, dense_step, input_field
 from ntkcheck.meanfield.layer import Layer, layer
 from ntkcheck.meanfield.tangent import tail_index
+from ntkcheck.network import Network, make_network
 from ntkcheck.normalizers import Normalizer, batch_norm
 
 SAMPLES = 16384  # neurons drawn per layer, where a layer is sampled
 REPLICATES = (
     4  # independent propagations that they are divided into; their scatter is the standard error, their size the bias
 )
-
-
-class Network(NamedTuple):
-    """[Dense, normaliser, activation] x depth, then Dense(1), of infinite width; all weights and biases trained.
-
-    Attributes:
-        depth: Number of hidden layers.
-        normalizer: What precedes the activation.
-        activation: The activation.
-        sigma_w: Weight standard deviation times sqrt(fan-in), the same in every layer.
-        sigma_b: Bias standard deviation.
-    """
-
-    depth: int = 3
-    normalizer: Normalizer = normalizers.get("batch_norm")
-    activation: Activation = activations.get("relu")
-    sigma_w: float = 1.0
-    sigma_b: float = 0.0
 
 
 class Profile(NamedTuple):
@@ -49,9 +32,9 @@ class Profile(NamedTuple):
         normalized: (depth, batch, batch): NNGP of the normaliser's output.
     """
 
-    nngp: Float[Array, "layers batch batch"]
-    tangents: Float[Array, "layers tangents batch batch"]
-    normalized: Float[Array, "hidden batch batch"]
+    nngp: Float[Array | np.ndarray, "layers batch batch"]
+    tangents: Float[Array | np.ndarray, "layers tangents batch batch"]
+    normalized: Float[Array | np.ndarray, "hidden batch batch"]
 
 
 class Sampled(NamedTuple):
@@ -101,8 +84,8 @@ def propagate(
             because its layers are not linear in the NNGP; their number sets the quality of the standard error.
 
     Returns:
-        The readout's `Field(nngp, ntk)`, each (batch, batch). The NTK of BatchNorm is infinite where a batch varies in fewer
-        than 3 directions, as every batch of fewer than 4 samples does.
+        The readout's `Field(nngp, ntk)`, each (batch, batch). The NTK of BatchNorm is infinite where a batch
+        varies in fewer than 3 directions, as every batch of fewer than 4 samples does.
 
     Raises:
         ValueError: For inputs that are not a finite matrix of at least two samples, an unknown name, or a normaliser that
@@ -111,13 +94,10 @@ def propagate(
     network = make_network(depth, normalizer, activation, sigma_w, sigma_b)
     check_input(x, network)
     with jax.enable_x64(True):
-        start = first_layer(x, network)
-        hidden = layer(network.normalizer, network.activation, x.shape[0], samples // replicates)
-        if not hidden.sampled:
-            last, _ = _loop(_keys(key, 1)[0], start, jnp.ones(1), network, hidden, collect=False)
-            return Field(last.nngp, last.ntk[0])
-        ends, _ = _replicated(_keys(key, replicates), start, jnp.ones(1), network, hidden, collect=False)
-        return Field(jnp.mean(ends.nngp, axis=0), jnp.mean(ends.ntk[:, 0], axis=0))
+        start, hidden = first_layer(x, network), _layer(network, x, samples // replicates)
+        keys = _keys(key, replicates if hidden.sampled else 1)
+        ends = [_readout(key, start, network.sigma_w, network.sigma_b, network.depth, hidden) for key in keys]
+        return jax.tree.map(lambda *fields: sum(fields) / len(ends), *ends)
 
 
 def profile(
@@ -149,27 +129,11 @@ def profile(
         start = first_layer(x, network)
         if tangents is not None:
             start = Field(start.nngp, jnp.concatenate([start.ntk, jnp.asarray(tangents)]))
-        trained = jnp.zeros(start.ntk.shape[0]).at[0].set(1)
-        hidden = layer(network.normalizer, network.activation, x.shape[0], samples // replicates)
+        hidden = _layer(network, x, samples // replicates)
         keys = _keys(key, replicates if hidden.sampled else 1)
-        profiles, shares = _replicated(keys, start, trained, network, hidden, collect=True)
+        runs = [_profile(key, start, network.sigma_w, network.sigma_b, network.depth, hidden) for key in keys]
+        profiles, shares = jax.tree.map(lambda *leaves: np.stack(leaves), *runs)
         return Sampled(profiles, _worst_tail(shares) if hidden.sampled else (float("inf"), 0))
-
-
-def make_network(
-    depth: int,
-    normalizer: str | normalizers.Function | Normalizer,
-    activation: str | Activation,
-    sigma_w: float,
-    sigma_b: float,
-) -> Network:
-    """A `Network` from names, checked."""
-    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
-        raise ValueError(f"`depth` must be a whole number of hidden layers, at least 1, got {depth!r}.")
-    for name, value, least in (("sigma_w", sigma_w, "> 0"), ("sigma_b", sigma_b, ">= 0")):
-        if not np.isfinite(value) or value < 0 or (least == "> 0" and value == 0):
-            raise ValueError(f"`{name}` must be a finite number {least}, got {value!r}.")
-    return Network(depth, normalizers.get(normalizer), activations.get(activation), float(sigma_w), float(sigma_b))
 
 
 def check_input(x: Array | np.ndarray, network: Network) -> None:
@@ -199,41 +163,44 @@ def first_layer(x: Array | np.ndarray, network: Network) -> Field:
     return Field(field.nngp, field.ntk[None])
 
 
-@functools.partial(jax.jit, static_argnames=("depth", "hidden", "collect"))
-def _compiled(key, start, trained, sigma_w, sigma_b, depth: int, hidden: Layer, collect: bool):
-    """The loop over depth: the readout's field, every draw's share, and, if asked to `collect`, the profile."""
+@functools.partial(jax.jit, static_argnames="hidden")
+def _readout(key, start, sigma_w, sigma_b, depth: int, hidden: Layer) -> Field:
+    """The readout's field; one compilation serves every depth."""
+
+    def body(layer, field):
+        after, _ = hidden.step(jax.random.fold_in(key, layer), field)
+        return dense_step(after, sigma_w, sigma_b)
+
+    last = jax.lax.fori_loop(0, depth, body, start)
+    return Field(last.nngp, last.ntk[0])
+
+
+@functools.partial(jax.jit, static_argnames=("depth", "hidden"))
+def _profile(key, start, sigma_w, sigma_b, depth: int, hidden: Layer) -> tuple[Profile, Array]:
+    """The fields of every dense layer, the first tangent gaining the layers' own parameters, and every draw's share."""
+    trained = jnp.zeros((start.ntk.shape[0], 1, 1)).at[0].set(1)
 
     def body(field, key):
         step_key, normalized_key = jax.random.split(key)
         after, shares = hidden.step(step_key, field)
-        following = dense_step(after, sigma_w, sigma_b, trained[:, None, None])
-        collected = (following, hidden.normalized(normalized_key, field.nngp)) if collect else ()
-        return following, (collected, shares)
+        following = dense_step(after, sigma_w, sigma_b, trained)
+        return following, (following, hidden.normalized(normalized_key, field.nngp), shares)
 
-    last, (collected, shares) = jax.lax.scan(body, start, jax.random.split(key, depth))
-    if not collect:
-        return last, shares
-    fields, normalized = collected
+    _, (fields, normalized, shares) = jax.lax.scan(body, start, jax.random.split(key, depth))
     stack = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), start, fields)
     return Profile(stack.nngp, stack.ntk, normalized), shares
 
 
-def _loop(key, start, trained, network, hidden, collect):
-    return _compiled(key, start, trained, network.sigma_w, network.sigma_b, network.depth, hidden, collect)
-
-
-def _replicated(keys, start, trained, network, hidden, collect):
-    """One propagation a key, stacked; in sequence, so that memory does not grow with their number."""
-    runs = [_loop(key, start, trained, network, hidden, collect) for key in keys]
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *runs)
+def _layer(network: Network, x: Array | np.ndarray, samples: int) -> Layer:
+    return layer(network.normalizer, network.activation, x.shape[0], samples)
 
 
 def _keys(key, count):
     return jax.random.split(jax.random.key(0) if key is None else key, count)
 
 
-def _worst_tail(shares):
-    """Smallest tail index over the layers, from all replicates' shares (replicates, depth, samples)."""
-    by_layer = jnp.moveaxis(shares, 1, 0).reshape(shares.shape[1], -1)
-    indices = jax.vmap(lambda layer_shares: tail_index(layer_shares)[0])(by_layer)
-    return float(jnp.min(indices)), tail_index(by_layer[0])[1]
+def _worst_tail(shares: Float[np.ndarray, "replicates layers draws"]) -> tuple[float, int]:
+    """Smallest tail index over the layers, each from all replicates' shares."""
+    by_layer = np.moveaxis(shares, 1, 0).reshape(shares.shape[1], -1)
+    indices, counts = zip(*map(tail_index, jnp.asarray(by_layer)), strict=True)
+    return float(min(indices)), counts[0]

@@ -18,7 +18,7 @@ def batch_norm(x: Float[Array, "batch features"], eps: float = 0.0) -> Float[Arr
 
     Returns:
         Values of mean 0 and, at `eps` = 0, variance 1 over the batch. A feature that is constant over the batch
-        has no direction left and gives NaN at `eps` = 0.
+        has no direction left: at `eps` = 0 it gives NaN, or normalised rounding errors where its mean is not exact.
     """
     centred = x - jnp.mean(x, axis=0, keepdims=True)
     return centred * lax.rsqrt(jnp.mean(centred**2, axis=0, keepdims=True) + eps)

@@ -7,10 +7,17 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 
+def check_group_size(group_size: int) -> None:
+    """Raise ValueError unless `group_size`, the number of features per group, is a positive int."""
+    if isinstance(group_size, bool) or not isinstance(group_size, int) or group_size < 1:
+        raise ValueError(
+            f"`group_size` must be a positive whole number of features per group, got {group_size!r}; try 16."
+        )
+
+
 def check_groups(features: int, group_size: int) -> None:
     """Raise ValueError unless groups of `group_size` features (never the number of groups) divide `features`."""
-    if isinstance(group_size, bool) or not isinstance(group_size, int) or group_size < 1:
-        raise ValueError(f"`group_size` must be a positive whole number of features per group, got {group_size!r}.")
+    check_group_size(group_size)
     if features % group_size:
         divisors = [g for g in range(1, features + 1) if features % g == 0]
         nearest = sorted(sorted(divisors, key=lambda g: abs(g - group_size))[:2])

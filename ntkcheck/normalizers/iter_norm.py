@@ -6,6 +6,12 @@ from jaxtyping import Array, Float
 from ntkcheck.normalizers.groups import check_groups, covariance, over_groups
 
 
+def check_iterations(iterations: int) -> None:
+    """Raise ValueError unless `iterations`, the number of Newton steps, is a positive int."""
+    if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 1:
+        raise ValueError(f"`iterations` must be a positive whole number of Newton steps, got {iterations!r}; try 5.")
+
+
 def newton_inverse_root(matrix: Float[Array, "group group"], iterations: int) -> Float[Array, "group group"]:
     """Iterate P <- (3 P - P^3 S) / 2 from P = I towards S^(-1/2), in the coupled form.
 
@@ -47,14 +53,14 @@ def iter_norm(
         eps: Added to the diagonal of the covariance.
 
     Returns:
-        Values whose covariance within a group tends to I (on the range of Sigma) as T grows.
+        Values whose covariance within a group tends to I (on the range of Sigma) as T grows. Where Sigma is singular,
+        rounding errors in its null space grow by 9/4 per step and take over past about 40 steps in float64, 20 in float32.
 
     Raises:
         ValueError: If the groups do not divide the features or `iterations` is not a positive whole number.
     """
     check_groups(x.shape[1], group_size)
-    if isinstance(iterations, bool) or not isinstance(iterations, int) or iterations < 1:
-        raise ValueError(f"`iterations` must be a positive whole number of Newton steps, got {iterations!r}; try 5.")
+    check_iterations(iterations)
 
     def whiten(centred):
         sigma = covariance(centred, eps)

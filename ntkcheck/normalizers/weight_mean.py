@@ -26,7 +26,7 @@ def centre_weights(
         compensation: Factor on the centred weights; `RELU_COMPENSATION` keeps the second moment through ReLU layers.
 
     Returns:
-        The constrained weights; of rank at most `fan_in` - 1, and of variance smaller by 1/`fan_in` for i.i.d. weights.
+        The constrained weights; of rank at most `fan_in` - 1, and of 1 - 1/`fan_in` times the variance if they were i.i.d.
     """
     if weights.shape[0] <= min_fan_in:
         return weights

@@ -97,7 +97,7 @@ def test_dual_derivative_is_the_derivative_of_the_dual(activation, q1, q2, c):
 def test_gradients_equal_finite_differences(activation, order):
     # As above; step 1e-3 at unit scale and fifth derivatives of at most 1e3.
     point, step = np.array([1.0, 1.4, 0.5]), 1e-3
-    gradient = jax.grad(lambda z: activation.duals(z[0], z[1], z[2])[order])(jnp.asarray(point))
+    gradient = jax.jit(jax.grad(lambda z: activation.duals(z[0], z[1], z[2])[order]))(jnp.asarray(point))
     for axis in range(3):
         values = [compiled(activation)(*(point + m * step * np.eye(3)[axis]))[order] for m in (-2, -1, 1, 2)]
         difference = (values[0] - 8 * values[1] + 8 * values[2] - values[3]) / (12 * step)
@@ -106,36 +106,34 @@ def test_gradients_equal_finite_differences(activation, order):
 
 @every_activation
 def test_derivative_of_the_second_moment_is_the_total_derivative_of_the_dual(activation):
-    total = sum(jax.grad(activation.dual, argnums=(0, 1, 2))(1.0, 1.0, 1.0))
-    np.testing.assert_allclose(jax.grad(activation.second_moment)(1.0), total, rtol=ACCURACY)
+    one = jnp.asarray(1.0)
+    total = sum(jax.jit(jax.grad(activation.dual, argnums=(0, 1, 2)))(one, one, one))
+    np.testing.assert_allclose(jax.jit(jax.grad(activation.second_moment))(one), total, rtol=ACCURACY)
 
 
 @every_activation
 def test_zero_variance_gives_the_limit(activation):
     zero, q = jnp.asarray(0.0), jnp.asarray(0.7)
-    at_zero = activation.phi(zero)
-    np.testing.assert_allclose(activation.dual(zero, q, zero), at_zero * activation.mean(q), rtol=ACCURACY, atol=1e-16)
-    np.testing.assert_allclose(activation.dual(zero, zero, zero), at_zero**2, rtol=ACCURACY)
-    np.testing.assert_allclose(activation.second_moment(zero), at_zero**2, rtol=ACCURACY)
-    np.testing.assert_allclose(activation.mean(zero), at_zero, rtol=ACCURACY)
-    assert np.isfinite(activation.dual_derivative(zero, q, zero))
-    assert np.isfinite(activation.derivative_second_moment(zero))
-    assert np.all(np.isfinite(jax.grad(activation.dual, argnums=(0, 1, 2))(zero, q, zero)))
+    at_zero, mean = activation.phi(zero), compiled_moments(activation)(q)[0]
+    (mixed, mixed_derivative), (both, _) = compiled(activation)(zero, q, zero), compiled(activation)(zero, zero, zero)
+    moments = compiled_moments(activation)(zero)
+    limits = [at_zero * mean, at_zero**2, at_zero, at_zero**2]
+    np.testing.assert_allclose([mixed, both, *moments[:2]], limits, rtol=ACCURACY, atol=1e-16)
+    assert np.all(np.isfinite([mixed_derivative, moments[2]]))
+    assert np.all(np.isfinite(jax.jit(jax.grad(activation.dual, argnums=(0, 1, 2)))(zero, q, zero)))
 
 
 @every_activation
 def test_single_precision_stays_single_and_agrees_with_double(activation):
     points = np.array([(1.0, 0.5, 0.3), (1.0, 1.0, 1.0), (2.0, 0.1, -0.44), (0.3, 0.3, 0.299)]).T
-    single = activation.duals(*jnp.asarray(points, jnp.float32))
-    double = activation.duals(*jnp.asarray(points.astype(np.float32), jnp.float64))
+    single = compiled(activation)(*jnp.asarray(points, jnp.float32))
+    double = compiled(activation)(*jnp.asarray(points.astype(np.float32), jnp.float64))
     for low, high in zip(single, double, strict=True):
         assert low.dtype == jnp.float32
         # 20-fold cancellation at most (see test_gelu), 100 roundings of 6e-8; sums of 64 terms for softplus.
         np.testing.assert_allclose(low, high, rtol=6e-6, atol=6e-7)
     q = jnp.asarray(0.7, jnp.float32)
-    assert {f(q).dtype for f in (activation.mean, activation.second_moment, activation.derivative_second_moment)} == {
-        jnp.dtype("float32")
-    }
+    assert {moment.dtype for moment in compiled_moments(activation)(q)} == {jnp.dtype("float32")}
 
 
 @every_activation
@@ -143,7 +141,7 @@ def test_kernel_of_a_batch_is_positive_semi_definite(activation):
     x = jax.random.normal(jax.random.key(0), (12, 5))
     k = x @ x.T / 5
     q = jnp.diagonal(k)
-    for kernel in activation.duals(q[:, None], q[None, :], k):
+    for kernel in compiled(activation)(q[:, None], q[None, :], k):
         # Rounding of each entry, 1e-11 for tanh, times the size of the matrix.
         assert np.linalg.eigvalsh(kernel)[0] > -12 * ACCURACY * np.max(np.abs(kernel))
 
@@ -171,7 +169,7 @@ def test_slope_marks_the_homogeneous_activations():
     assert slopes == {
         "relu": 0.0, "leaky_relu": 0.01, "abs": -1.0, "identity": 1.0, "erf": None, "tanh": None, "gelu": None,
     }  # fmt: skip
-    t = np.array([-2.0, 3.0])
+    t = jnp.array([-2.0, 3.0])
     for name, slope in slopes.items():
         if slope is not None:
             np.testing.assert_array_equal(get(name).phi(t), [slope * -2.0, 3.0])

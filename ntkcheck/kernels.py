@@ -1,0 +1,38 @@
+"""Numbers that describe a kernel matrix over a batch, the same for NNGPs and NTKs, infinite and empirical."""
+
+import numpy as np
+from jaxtyping import Float
+
+Kernel = Float[np.ndarray, "*stack batch batch"]
+
+
+def normalized_off_diagonal(kernel: Kernel) -> Float[np.ndarray, "*stack"]:
+    """Mean of the off-diagonal entries over the mean of the diagonal: 1 for a constant kernel, 0 for a Kronecker delta."""
+    batch = kernel.shape[-1]
+    trace = np.trace(kernel, axis1=-2, axis2=-1)
+    return (kernel.sum((-2, -1)) - trace) / (batch - 1) / trace
+
+
+def condition_number(kernel: Kernel) -> Float[np.ndarray, "*stack"]:
+    """Largest over smallest eigenvalue; infinite where the smallest is within rounding of 0."""
+    values = np.linalg.eigvalsh(kernel)
+    least, largest = values[..., 0], values[..., -1]
+    resolved = least > kernel.shape[-1] * np.finfo(kernel.dtype).eps * largest
+    return np.where(resolved, largest / np.where(resolved, least, 1), np.inf)
+
+
+def largest_share(kernel: Kernel) -> Float[np.ndarray, "*stack"]:
+    """Largest eigenvalue over the trace: 1 for rank one, 1/batch for a multiple of the identity."""
+    return np.linalg.eigvalsh(kernel)[..., -1] / np.trace(kernel, axis1=-2, axis2=-1)
+
+
+def correlation(nngp: Kernel) -> Kernel:
+    """K_ij / sqrt(K_ii K_jj)."""
+    scale = np.sqrt(np.diagonal(nngp, axis1=-2, axis2=-1))
+    return nngp / (scale[..., :, None] * scale[..., None, :])
+
+
+def pair_correlations(nngp: Kernel) -> Float[np.ndarray, "*stack pairs"]:
+    """Correlations of the disjoint pairs (0, 1), (2, 3), ... of a batch."""
+    first = np.arange(0, nngp.shape[-1] - 1, 2)
+    return correlation(nngp)[..., first, first + 1]

@@ -1,0 +1,105 @@
+"""The regime's figure: correlation, NTK and gradient through depth, theory as lines, measurements as points."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ntkcheck.measurement import INFINITE
+from ntkcheck.regime.curves import Curve
+from ntkcheck.regime.settings import Settings
+
+# Okabe & Ito's colours: told apart with every common colour vision, and in grey.
+COLOURS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+PANELS = {
+    "correlation": ("mean correlation of input pairs", "Correlation"),
+    "ntk_off_diagonal": ("mean off-diagonal / mean diagonal", "Neural tangent kernel"),
+    "gradient": ("squared gradient, growth per layer", "Backward gradient"),
+}
+STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "ntkcheck",
+    "svg.fonttype": "none",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+
+def draw(curves: Iterable[Curve], settings: Settings) -> Figure:
+    """One panel a quantity, one colour and marker a normaliser; error bars are standard errors over networks.
+
+    Args:
+        curves: Of a run.
+        settings: Of the same run, for the caption.
+    """
+    curves = list(curves)
+    names = list(dict.fromkeys(curve.subject for curve in curves))
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(11, 4.2), layout="constrained")
+        axes = figure.subplots(1, len(PANELS))
+        for axis, (quantity, (label, title)) in zip(axes, PANELS.items(), strict=True):
+            for curve in (curve for curve in curves if curve.quantity == quantity):
+                _draw_curve(axis, curve, names.index(curve.subject))
+            axis.set(xlabel="depth (hidden layers)", ylabel=label, title=title)
+            axis.axhline(1 if quantity == "gradient" else 0, color="0.8", linewidth=0.8, zorder=0)
+        handles, labels = _legend(axes[0])
+        figure.legend(handles, labels, loc="outside lower center", ncols=min(len(names), 5), frameon=False)
+        figure.suptitle(
+            f"{settings.activation}, width {settings.width}, batches of {settings.batch_size} from {Path(settings.data).name}; "
+            f"lines: infinite width; points: mean over {settings.seeds} networks ± standard error",
+            fontsize=9,
+        )
+    return figure
+
+
+def save(figure: Figure, folder: Path) -> list[Path]:
+    """Write the figure as SVG and PNG without dates, so that the same result gives the same bytes."""
+    paths = [folder / f"regime.{kind}" for kind in ("svg", "png")]
+    with mpl.rc_context(STYLE):
+        figure.savefig(paths[0], metadata={"Date": None})
+        figure.savefig(paths[1], dpi=160)
+    return paths
+
+
+def _draw_curve(axis: Axes, curve: Curve, index: int) -> None:
+    colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
+    if curve.width == INFINITE:
+        axis.plot(curve.depth, curve.value, color=colour, linewidth=1.4, label=curve.subject)
+        if curve.sem.any():
+            axis.fill_between(
+                curve.depth, curve.value - curve.sem, curve.value + curve.sem, color=colour, alpha=0.2, linewidth=0
+            )
+        return
+    shown = _spread_out(len(curve.depth), index)
+    axis.errorbar(
+        curve.depth[shown],
+        curve.value[shown],
+        curve.sem[shown],
+        color=colour,
+        marker=marker,
+        markersize=4,
+        markerfacecolor="white",
+        linestyle="none",
+        capsize=2,
+        label=curve.subject,
+    )
+
+
+def _spread_out(layers: int, index: int) -> np.ndarray:
+    """About ten layers, shifted from normaliser to normaliser so that points do not hide each other; always the last."""
+    step = max(1, layers // 10)
+    return np.unique(np.append(np.arange(index % step, layers, step), layers - 1))
+
+
+def _legend(axis: Axes) -> tuple[list[Any], list[str]]:
+    """One entry a normaliser: its line and its marker together."""
+    handles, labels = axis.get_legend_handles_labels()
+    pairs: dict[str, list] = {}
+    for handle, label in zip(handles, labels, strict=True):
+        pairs.setdefault(label, []).append(handle)
+    return [tuple(handles) for handles in pairs.values()], list(pairs)

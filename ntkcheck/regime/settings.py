@@ -1,0 +1,177 @@
+"""What a regime run is asked to do, checked before anything is computed."""
+
+import math
+import zlib
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import jax
+import numpy as np
+from jaxtyping import Array, Float
+
+from ntkcheck import activations, data, normalizers
+from ntkcheck.activations import Activation
+from ntkcheck.network import Network, make_network
+from ntkcheck.normalizers import Normalizer
+
+DEFAULT_NORMALIZERS = ("none", "weight_mean", "batch_norm", "layer_norm", "iter_norm")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options of `python -m ntkcheck.regime`, with its defaults.
+
+    Attributes:
+        data: `digits`, `gaussian`, a .npy or .npz file, or a folder with MNIST or CIFAR-10 in their published formats.
+        normalizers: Names of `normalizers.NAMES`, path/to/file.py:function, or (from Python) functions.
+        activation: A name that `activations.get` knows.
+        depth: Hidden layers, at least 2: growth per layer compares layers.
+        width: Neurons of every hidden layer, at least 2.
+        batch_size: Samples that are normalised together.
+        pairs: Disjoint input pairs whose correlation is followed, at least 2.
+        seeds: Independent random networks per normaliser, at least 2: their scatter is the standard error.
+        sigma_w: Weight standard deviation times sqrt(fan-in); the activation's critical value unless given.
+        sigma_b: Bias standard deviation.
+        group_size: Features per group of whitenings; the largest divisor of the width up to 16 unless given.
+        iterations: Newton steps of iter_norm.
+        samples: Neurons drawn per layer where infinite width needs sampling.
+        seed: Of everything random.
+    """
+
+    data: str = "digits"
+    normalizers: tuple[Any, ...] = DEFAULT_NORMALIZERS
+    activation: str = "relu"
+    depth: int = 50
+    width: int = 300
+    batch_size: int = 32
+    pairs: int = 200
+    seeds: int = 10
+    sigma_w: float | None = None
+    sigma_b: float = 0.0
+    group_size: int | None = None
+    iterations: int = 5
+    samples: int = 2048
+    seed: int = 0
+
+    def quick(self) -> "Settings":
+        """The same question at a third of the depth and with fewer networks and pairs: a first look."""
+        return replace(
+            self, depth=min(self.depth, 16), pairs=min(self.pairs, 64), seeds=min(self.seeds, 3), samples=512
+        )
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A checked run: the networks by the normaliser's name, and the mini-batches.
+
+    Attributes:
+        settings: What was asked.
+        networks: Network of each normaliser.
+        batches: (batches, batch_size, features), standardised; pairs are the samples 2i and 2i + 1 of a batch.
+        source: Where the data come from.
+    """
+
+    settings: Settings
+    networks: dict[str, Network]
+    batches: Float[np.ndarray, "batches batch features"]
+    source: str
+
+    @property
+    def is_the_papers(self) -> bool:
+        """Whether the networks are those that the claims speak of: ReLU, He's variance, no bias."""
+        settings = self.settings
+        he = settings.sigma_w is None or math.isclose(settings.sigma_w, 2**0.5)
+        return settings.activation == "relu" and settings.sigma_b == 0 and he
+
+    def key(self, *names: str) -> Array:
+        """A random key for the quantity of these names, whatever the order in which quantities are measured."""
+        return jax.random.fold_in(jax.random.key(self.settings.seed), zlib.crc32("/".join(names).encode()))
+
+
+def prepare(settings: Settings) -> Experiment:
+    """Check every option, load the data and build the networks.
+
+    Raises:
+        ValueError: For an option that cannot be met, naming the option, its value and what would do.
+        FileNotFoundError: For a data or normaliser file that does not exist.
+    """
+    _check_counts(settings)
+    activation = activations.get(settings.activation)
+    sigma_w = critical_sigma_w(activation) if settings.sigma_w is None else settings.sigma_w
+    networks = {}
+    for choice in settings.normalizers:
+        normalizer = _normalizer(choice, settings)
+        _check_normalizer(normalizer, settings)
+        networks[normalizer.name] = make_network(settings.depth, normalizer, activation, sigma_w, settings.sigma_b)
+    batches, source = _mini_batches(settings)
+    return Experiment(settings, networks, batches, source)
+
+
+def critical_sigma_w(activation: Activation) -> float:
+    """The weight scale at which gradients keep their size without normaliser and biases: chi_1 = sigma_w^2 E[phi'^2] = 1.
+
+    For positively homogeneous activations at any length of the signal (He's value 2^(1/2) for ReLU); for the others at small
+    signals, where E[phi'^2] = phi'(0)^2.
+    """
+    if activation.slope is not None:
+        return math.sqrt(2 / (1 + activation.slope**2))
+    return 1 / abs(float(jax.grad(activation.phi)(0.0)))
+
+
+def _check_counts(settings: Settings) -> None:
+    least = {"depth": 2, "width": 2, "batch_size": 2, "pairs": 2, "seeds": 2, "iterations": 1, "samples": 64}
+    reason = {
+        "depth": "growth per layer compares layers",
+        "width": "a layer of one neuron has no correlation but +-1",
+        "batch_size": "pairs are taken within a batch",
+        "pairs": "one pair has no spread",
+        "seeds": "the scatter over random networks is the standard error",
+        "iterations": "Newton's iteration starts at the identity",
+        "samples": "fewer draws have no usable standard error",
+    }
+    for name, bound in least.items():
+        value = getattr(settings, name)
+        if value < bound:
+            raise ValueError(f"`{name}` must be at least {bound} ({reason[name]}), got {value}; try {bound} or more.")
+
+
+def _normalizer(choice: Any, settings: Settings) -> Normalizer:
+    if isinstance(choice, str) and ":" in choice:
+        return normalizers.from_file(choice, settings.batch_size, settings.width)
+    if isinstance(choice, Normalizer):
+        return choice
+    if callable(choice):
+        return normalizers.from_function(cast(normalizers.Function, choice), settings.batch_size, settings.width)
+    if choice in normalizers.WHITENINGS:
+        return normalizers.get(choice, settings.group_size or _default_group(settings.width), settings.iterations)
+    return normalizers.get(choice)
+
+
+def _default_group(width: int) -> int:
+    return max(size for size in range(1, 17) if width % size == 0)
+
+
+def _check_normalizer(normalizer: Normalizer, settings: Settings) -> None:
+    normalizer.check(settings.batch_size, settings.width)
+    if normalizer.name == "batch_norm" and settings.batch_size < 4:
+        raise ValueError(
+            f"`batch_size` must be at least 4 for batch_norm (gradients and NTK of smaller batches are infinite), "
+            f"got {settings.batch_size}; try 32."
+        )
+
+
+def _mini_batches(settings: Settings) -> tuple[Float[np.ndarray, "batches batch features"], str]:
+    count = math.ceil(settings.pairs / (settings.batch_size // 2))
+    needed = count * settings.batch_size
+    generated = {"samples": needed} if settings.data == "gaussian" else {}
+    dataset = data.load(settings.data, seed=settings.seed, **generated)
+    x = data.standardize(dataset.x)
+    if len(x) < needed:
+        available = len(x) // settings.batch_size * (settings.batch_size // 2)
+        remedy = f"try `pairs` {available}" if available >= 2 else "try a smaller `batch_size` or more data"
+        raise ValueError(
+            f"`pairs` must fit the data: {settings.pairs} pairs in batches of {settings.batch_size} need {needed} samples, "
+            f"{dataset.name} has {len(x)}; {remedy}."
+        )
+    chosen = np.random.default_rng(settings.seed).permutation(len(x))[:needed]
+    return x[chosen].reshape(count, settings.batch_size, -1), dataset.source

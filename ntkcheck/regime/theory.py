@@ -1,0 +1,100 @@
+"""The regime's quantities in infinite width, on the same mini-batches as the networks of finite width."""
+
+import numpy as np
+
+from ntkcheck import kernels, meanfield
+from ntkcheck.meanfield.correlation_map import fixed_point
+from ntkcheck.meanfield.growth import correlation_slope, gradient_growth, second_moment_growth
+from ntkcheck.measurement import INFINITE, Measurement
+from ntkcheck.normalizers import batch_norm
+from ntkcheck.regime.curves import Curve, curve, stationary
+from ntkcheck.regime.settings import Experiment
+from ntkcheck.stats import Estimate, mean_estimate
+
+NEAR_ZERO = 0.2  # MimicNorm's supplement, Fig. 2: correlations "concentrate in [-0.2, 0.2]"
+SETTLED = 20  # beyond this depth
+
+
+def measure(experiment: Experiment, name: str) -> tuple[list[Measurement], list[Curve]]:
+    """Every quantity of one normaliser in infinite width, and its curves through depth.
+
+    Closed forms and quadrature use all mini-batches, sampled theory the first one only. The NTK is that of the first batch.
+    """
+    network = experiment.networks[name]
+    options = {"key": experiment.key("theory", name), "samples": experiment.settings.samples}
+    isotropic = np.eye(experiment.settings.batch_size)[None]
+    first = meanfield.profile(experiment.batches[0], network, isotropic, **options)
+    others = [] if _is_sampled(first) else experiment.batches[1:]
+    profiles = [first, *(meanfield.profile(batch, network, isotropic, **options) for batch in others)]
+    normalized = [kernels.pair_correlations(np.asarray(p.replicates.normalized)) for p in profiles]
+    correlation = np.concatenate(normalized, axis=2)[:, :, : experiment.settings.pairs]
+    ntk = np.asarray(first.replicates.tangents[:, :, 0])
+    gradient = gradient_growth(first)
+    by_replicate = {
+        "correlation_slope": stationary(correlation_slope(experiment.batches[0], network, **options)),
+        "pair_correlation": correlation[:, -1].mean(1),
+        "share_near_zero": (np.abs(correlation[:, settled(experiment)]) <= NEAR_ZERO).mean((1, 2)),
+        "gradient_growth": stationary(gradient),
+        "second_moment_growth": stationary(second_moment_growth(first)),
+        **{quantity: statistic(ntk[:, -1]) for quantity, statistic in NTK_STATISTICS.items()},
+    }
+    method = _method(first, experiment, name)
+    measurements = [
+        Measurement(name, quantity, INFINITE, _estimate(values), method) for quantity, values in by_replicate.items()
+    ]
+    depth = np.arange(1, network.depth + 1)
+    return measurements + _fixed_point(experiment, name), [
+        curve(name, "correlation", INFINITE, depth, correlation.mean(2)),
+        curve(name, "ntk_off_diagonal", INFINITE, np.arange(network.depth + 1), kernels.normalized_off_diagonal(ntk)),
+        curve(name, "gradient", INFINITE, depth, gradient),
+    ]
+
+
+NTK_STATISTICS = {
+    "ntk_off_diagonal": kernels.normalized_off_diagonal,
+    "ntk_condition": kernels.condition_number,
+    "ntk_largest_share": kernels.largest_share,
+}
+
+
+def settled(experiment: Experiment) -> slice:
+    """Layers beyond depth 20, or the last half of a network that is not much deeper."""
+    return slice(min(SETTLED, experiment.settings.depth // 2), None)
+
+
+def _estimate(replicates: np.ndarray) -> Estimate:
+    return Estimate(float(replicates[0]), 0.0, 0) if len(replicates) == 1 else mean_estimate(replicates)
+
+
+def _is_sampled(profile: meanfield.Sampled) -> bool:
+    return len(profile.replicates.nngp) > 1
+
+
+def _method(sampled, experiment, name):
+    normalizer, activation = experiment.networks[name].normalizer, experiment.networks[name].activation
+    if _is_sampled(sampled):
+        index, count = sampled.tail
+        heavy = (
+            "; TAIL INDEX BELOW 2: infinite variance, error bars not valid" if index * (1 + 2 / count**0.5) < 2 else ""
+        )
+        return (
+            f"tangent Monte Carlo, {experiment.settings.samples} neurons a layer in {len(sampled.replicates.nngp)} independent "
+            f"propagations, tail index {index:.1f}{heavy}"
+        )
+    exact = normalizer.function is batch_norm
+    return (
+        "quadrature, relative error below 1e-8" if exact else f"closed form ({activation.name} dual), float64 rounding"
+    )
+
+
+def _fixed_point(experiment: Experiment, name: str) -> list[Measurement]:
+    """The correlation's fixed point: of the correlation map, or -1/(B - 1) where batch statistics force it."""
+    network, batch = experiment.networks[name], experiment.settings.batch_size
+    if network.normalizer.function is batch_norm and network.activation.slope is not None:
+        value, method = -1 / (batch - 1), "closed form: centred over a batch of exchangeable samples"
+    elif name in ("none", "weight_mean", "layer_norm"):
+        point = fixed_point(network.activation, name, network.sigma_w, network.sigma_b)
+        value, method = point.correlation, "fixed point of the correlation map"
+    else:
+        return []
+    return [Measurement(name, "fixed_point", INFINITE, Estimate(float(value), 0.0, 0), method)]

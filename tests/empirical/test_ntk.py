@@ -1,0 +1,231 @@
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ntkcheck.empirical import empirical_ntk, empirical_ntk_jacobian
+from ntkcheck.empirical.coupling import couples_batch
+from tests.empirical.networks import BATCH, CASES, GROUPS, values
+
+# Kernels by two correct routes differ by rounding: 2.2e-16 per operation, in sums of at most a few hundred terms, times the
+# condition of a few layers (1/sigma of batch norm: below 1e3 here). A share that is wrong or missing shows at 1e-3 or more.
+TOLERANCE = 1e-10
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_compilation():
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
+def relative(kernel, reference):
+    kernel, reference = np.asarray(kernel), np.asarray(reference)
+    return np.linalg.norm(kernel - reference) / np.linalg.norm(reference)
+
+
+def linear(w, x):
+    return x @ w
+
+
+def test_linear_network_has_the_kernel_of_its_inputs():
+    # f = x W: d f_c / d W_jc = x_j, so Theta = outputs * x x^T.
+    x = np.random.default_rng(0).standard_normal((BATCH, 5))
+    assert relative(empirical_ntk(linear, jnp.ones((5, 3)), x), 3 * x @ x.T) < 1e-14
+    assert relative(empirical_ntk_jacobian(linear, jnp.ones((5, 3)), x), 3 * x @ x.T) < 1e-14
+
+
+def test_one_hidden_layer_has_its_kernel_in_closed_form():
+    # f = v . tanh(W^T x): Theta = h h^T + (s s^T) o (x x^T) with s_b = v o tanh'(W^T x_b).
+    rng = np.random.default_rng(0)
+    w, v, x = (rng.standard_normal(shape) for shape in [(5, 8), (8, 1), (BATCH, 5)])
+    h = np.tanh(x @ w)
+    s = (1 - h**2) * v[:, 0]
+    kernel = empirical_ntk(lambda p, x: jnp.tanh(x @ p[0]) @ p[1], (w, v), x)
+    assert relative(kernel, h @ h.T + (s @ s.T) * (x @ x.T)) < 1e-14
+    assert relative(kernel, h @ h.T) > 1e-2
+
+
+@pytest.mark.parametrize("case", GROUPS.values(), ids=GROUPS.keys())
+def test_kernel_equals_the_contracted_jacobian_and_probing_finds_coupled_batches(case):
+    params, x = values(case)
+    oracle = empirical_ntk_jacobian(case.apply, params, x)
+    assert relative(empirical_ntk(case.apply, params, x), oracle) < TOLERANCE
+    assert bool(couples_batch(case.apply, params, x, precision="highest")) == (case.coupled or case.general)
+    if not (case.coupled or case.general):
+        assert relative(empirical_ntk(case.apply, params, x, batch_coupled=True), oracle) < TOLERANCE
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 7])
+def test_probing_separates_every_pair_of_samples(batch):
+    # Sample 0 reaches sample `batch - 1` alone, or the other way round.
+    def one_way(source, target):
+        return lambda p, x: (h := jnp.tanh(x @ p)).at[target].add(h[source] if source != target else 0)
+
+    w, x = np.ones((3, 2)), np.random.default_rng(0).standard_normal((batch, 3))
+    assert bool(couples_batch(one_way(0, batch - 1), w, x)) == (batch > 1)
+    assert bool(couples_batch(one_way(batch - 1, 0), w, x)) == (batch > 1)
+    assert not couples_batch(one_way(0, 0), w, x)
+
+
+def test_calling_a_coupled_network_uncoupled_gives_another_matrix():
+    case = CASES["batch norm"]
+    params, x = values(case)
+    kernel = empirical_ntk(case.apply, params, x)
+    assert relative(empirical_ntk(case.apply, params, x, batch_coupled=False), kernel) > 1e-2
+
+
+def test_uncoupled_route_that_is_asked_for_gives_the_same_kernel():
+    case = CASES["ten outputs"]
+    params, x = values(case)
+    assert (
+        relative(empirical_ntk(case.apply, params, x, batch_coupled=False), empirical_ntk(case.apply, params, x))
+        < 1e-15
+    )
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**31), name=st.sampled_from(["mlp", "batch norm", "ten outputs"]))
+def test_kernel_is_symmetric_and_positive_semidefinite(seed, name):
+    params, x = values(CASES[name], seed)
+    kernel = np.asarray(empirical_ntk(CASES[name].apply, params, x))
+    # A computed eigenvalue of a positive semidefinite matrix is above -(rounding) * norm, as is the asymmetry.
+    assert np.abs(kernel - kernel.T).max() <= 1e-12 * np.abs(kernel).max()
+    assert np.linalg.eigvalsh(kernel).min() >= -1e-12 * np.linalg.norm(kernel)
+
+
+@settings(max_examples=20, deadline=None)
+@given(order=st.permutations(range(BATCH)), name=st.sampled_from(["mlp", "batch norm", "ten outputs"]))
+def test_kernel_follows_a_permutation_of_the_batch(order, name):
+    order = np.array(order)
+    params, x = values(CASES[name])
+    kernel = empirical_ntk(CASES[name].apply, params, x)
+    assert relative(empirical_ntk(CASES[name].apply, params, x[order]), kernel[order][:, order]) < TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["custom derivatives", "scan of layers with batch norm"])
+def test_float32_kernel_is_near_the_float64_one(name):
+    # Rounding of 6e-8, times 1e2 for the layers; where a ReLU's argument changes sign in float32 its mask flips, which moves a
+    # kernel of few neurons by up to 1e-4.
+    case = CASES[name]
+    params, x = values(case, dtype=np.float32)
+    kernel = empirical_ntk(case.apply, params, x)
+    assert kernel.dtype == jnp.float32
+    double = jax.tree.map(lambda leaf: leaf.astype(np.float64), (params, x))
+    assert relative(kernel, empirical_ntk_jacobian(case.apply, *double)) < 1e-4
+
+
+def test_kernel_is_the_same_inside_jit_and_vmap():
+    case = CASES["ten outputs"]
+    seeds = [values(case, seed) for seed in range(3)]
+    kernels = np.stack([empirical_ntk(case.apply, *seed) for seed in seeds])
+    jitted = jax.jit(lambda params, x: empirical_ntk(case.apply, params, x))(*seeds[0])
+    batched = jax.vmap(lambda params, x: empirical_ntk(case.apply, params, x))(
+        *jax.tree.map(lambda *a: np.stack(a), *seeds)
+    )
+    assert relative(jitted, kernels[0]) < TOLERANCE
+    assert relative(batched, kernels) < TOLERANCE
+
+
+@pytest.mark.parametrize("name", ["batch norm", "ten outputs"])
+def test_network_is_traced_once_for_all_seeds(name):
+    traces = []
+
+    def apply(params, x):
+        traces.append(None)
+        return CASES[name].apply(params, x)
+
+    empirical_ntk(apply, *values(CASES[name], seed=0))
+    first = len(traces)
+    for seed in range(1, 4):
+        empirical_ntk(apply, *values(CASES[name], seed))
+    assert len(traces) == first
+    empirical_ntk(apply, *values(CASES[name], dtype=np.float32))
+    assert len(traces) > first
+
+
+@pytest.mark.parametrize("batch_coupled", [True, False])
+def test_every_matrix_product_asks_for_full_precision(batch_coupled):
+    case = CASES["attention"]
+
+    def precisions(**options):
+        ntk = lambda params, x: empirical_ntk(case.apply, params, x, batch_coupled=batch_coupled, **options)  # noqa: E731
+        text = str(jax.make_jaxpr(ntk)(*values(case)))
+        return text.count("dot_general["), text.count("precision=(Precision.HIGHEST, Precision.HIGHEST)")
+
+    products, full = precisions()
+    assert products == full > 0
+    assert precisions(precision="tensorfloat32")[1] < products
+
+
+def temporary_memory(ntk, width):
+    """Bytes that the compiled kernel of a batch-normalised MLP takes, float32, without running it."""
+
+    def apply(params, x):
+        for w in params[:-1]:
+            h = x @ w
+            centred = h - h.mean(0, keepdims=True)
+            x = jax.nn.relu(centred * jax.lax.rsqrt((centred**2).mean(0, keepdims=True)))
+        return x @ params[-1]
+
+    sizes = [64, width, width, width, 1]
+    params = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in itertools.pairwise(sizes)]
+    x = jax.ShapeDtypeStruct((16, 64), jnp.float32)
+    compiled = jax.jit(lambda params, x: ntk(apply, params, x)).lower(params, x).compile()
+    return compiled.memory_analysis().temp_size_in_bytes
+
+
+def test_memory_grows_linearly_in_width_and_that_of_the_jacobian_quadratically():
+    widths = [256, 512, 1024]
+
+    def exponent(ntk):
+        return np.polyfit(np.log(widths), np.log([temporary_memory(ntk, width) for width in widths]), 1)[0]
+
+    assert exponent(empirical_ntk) < 1.3
+    assert exponent(empirical_ntk_jacobian) > 1.7
+
+
+def nan_output(w, x):
+    return jnp.log(-(x**2) @ w**2)
+
+
+def infinite_derivative(w, x):
+    return jnp.sqrt(x @ (0 * w))
+
+
+def integers(w, x):
+    return jnp.argmax(x @ w, axis=1, keepdims=True)
+
+
+class Unhashable:
+    __hash__ = None
+
+    def __call__(self, w, x):
+        return x @ w
+
+
+BAD_INPUT = {
+    "vector": (lambda w, x: x @ w[:, 0], None, None, r"`apply` must return .*batch = 4, got shape \(4,\)"),
+    "other batch": (lambda w, x: x[1:] @ w, None, None, r"batch = 4, got shape \(3, 2\)"),
+    "tuple": (lambda w, x: (x @ w, x), None, None, r"`apply` must return one array .* got a tuple"),
+    "classes": (integers, None, None, r"`apply` must return floating numbers, got int"),
+    "no parameters": (lambda p, x: x, {}, None, r"`params` must hold at least one array"),
+    "counter": (lambda p, x: x @ p["w"], {"w": jnp.ones((3, 2)), "step": 0}, None, r"got int.* at params\['step'\]"),
+    "scalar input": (linear, None, 1.0, r"`x` must hold at least one sample .* got shape \(\)"),
+    "empty batch": (linear, None, jnp.ones((0, 3)), r"`x` must hold at least one sample .* got shape \(0, 3\)"),
+    "unhashable": (Unhashable(), None, None, r"`apply` must be hashable"),
+    "NaN": (nan_output, None, None, r"`apply\(params, x\)` must be finite"),
+    "infinite derivative": (infinite_derivative, None, None, r"must have finite derivatives"),
+}
+
+
+@pytest.mark.parametrize(("apply", "params", "x", "message"), BAD_INPUT.values(), ids=BAD_INPUT.keys())
+def test_bad_input_is_refused_with_a_reason(apply, params, x, message):
+    params = jnp.ones((3, 2)) if params is None else params
+    x = np.random.default_rng(0).standard_normal((4, 3)) if x is None else x
+    with pytest.raises(ValueError, match=message):
+        empirical_ntk(apply, params, x)
