@@ -5,7 +5,7 @@ import numpy as np
 from ntkcheck import activations, kernels, meanfield
 from ntkcheck.claims.evidence import Answers, Evidence, exact
 from ntkcheck.meanfield.batch_norm_fixed_point import gradient_growth
-from ntkcheck.meanfield.correlation_map import fixed_point
+from ntkcheck.meanfield.correlation_map import correlation_map
 from ntkcheck.measurement import FINITE
 from ntkcheck.normalizers import RELU_COMPENSATION
 from ntkcheck.stats import Estimate
@@ -59,7 +59,7 @@ def lt_4(evidence: Evidence) -> Answers:
 
     def rate(activation: str, sigma_w: float, sigma_b: float) -> Estimate:
         deep, shallow = (condition(depth, "none", activation, sigma_w, sigma_b) for depth in (35, 15))
-        chi_1 = fixed_point(activation, "none", sigma_w, sigma_b).slope_at_one
+        chi_1 = float(correlation_map(activation, "none", sigma_w, sigma_b).slope(1.0))
         return exact(np.log(deep / shallow) / 20 / -np.log(chi_1))
 
     return {

@@ -49,7 +49,7 @@ def fixed_point(batch: int, slope: float = 0.0) -> BatchFixedPoint:
     degree 2 of two of them, divided by |v|^2, is that of Gaussians of the same covariance. Every symmetric kernel is mapped to
     it in one step; `attraction` says how others approach it.
 
-    Source: Yang et al. 2019, corollary on (leaky) ReLU; derived above.
+    Source: Yang et al. 2019; claim LT-1; derived above.
 
     Args:
         batch: B, at least 2.
@@ -76,7 +76,7 @@ def attraction(batch: int, slope: float = 0.0) -> float:
     Both are (B-1)/(B+1) for the identity. The first tends to 1 like 1 - 2.27/B for ReLU: a batch needs 0.44 B layers for
     each factor 1/e (0.5 B with the identity, 0.36 B with |t|).
 
-    Source: derived here; Yang et al. 2019 have the eigenvalues as integrals.
+    Source: derived above.
 
     Args:
         batch: B, at least 3.
@@ -110,7 +110,7 @@ def gradient_growth(batch: int, slope: float = 0.0) -> float:
     B(B-1)/2-dimensional operator, computed for B = 4 to 8, agrees: three eigenvalues, of multiplicity 1, B - 1 and B(B-3)/2, and
     that of G is the largest.
 
-    Source: Yang et al. 2019, theorem on the gradient explosion of (leaky) ReLU, where it is a ratio of integrals; derived here.
+    Source: Yang et al. 2019 (the two limits); claims MN-2 (b), LT-1; derived above.
 
     Args:
         batch: B, at least 3.
@@ -139,12 +139,12 @@ def correlation_slope(batch: int, slope: float = 0.0) -> float:
     The last sample is all but a copy of the first; with e their difference, DF e = sqrt(B) phi'(v_1) e / |v|, so the squared
     distance grows by B m E[|v|^(-2)] at the fixed point of a batch with a repeated sample. There Sigma has two eigenvalues: one on
     the B - 2 single samples (multiplicity B - 3) and one on p, the pair against them. Their ratio is a fixed point in one
-    variable, found on the integrals of `laplace`.
+    variable: the one that depth leads to from the symmetric fixed point with a sample repeated.
 
     Close to it is B / ((B-3)(1 - J(-1/(B-1)))) for ReLU, which takes |v| from a batch without a repeated sample; both tend to
     pi/(pi-1) as B -> infinity.
 
-    Source: derived here; claim MN-2 (b).
+    Source: derived above; claim MN-2 (b).
 
     Args:
         batch: B with the copy, at least 4.

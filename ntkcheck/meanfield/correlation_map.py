@@ -44,9 +44,9 @@ class FixedPoint(NamedTuple):
     Attributes:
         correlation: c*. NaN where T(rho) = rho (linear networks; smooth activations whose length shrinks to 0): every
             correlation is a fixed point.
-        slope_at_one: chi_1 = T'(1): above 1 chaos, 1 criticality, below 1 order. Times `Length.growth` it is the growth of
-            squared distances of close inputs, and without LayerNorm or BatchNorm that of squared gradients,
-            sigma_w^2 E[phi'^2].
+        slope_at_one: chi_1 = T'(1): above 1 chaos, 1 criticality, below 1 order. It is the growth of the squared distance of
+            close inputs relative to their length; times `Length.growth` it is that of the distance itself and of the
+            squared gradient, sigma_w^2 E[phi'^2] where nothing is divided by the length.
         slope: chi = T'(c*).
         depth_scale: -1 / log(chi), the number of layers in which rho - c* falls by 1/e; inf at criticality.
     """
@@ -92,7 +92,7 @@ def correlation_map(
     Where lengths grow or shrink without end, it is the limit of the maps: positively homogeneous activations have the same map
     at every length (a bias is lost in growing lengths), and smooth ones become linear at small lengths, T(rho) = rho.
 
-    Source: Poole et al. 2016, eq. 5; MimicNorm (arXiv 2010.09278), theorem 2 and section 3.1; the table in the module.
+    Source: Poole et al. 2016, section 3; MimicNorm (arXiv 2010.09278), theorem 2 and section 3.1; the table in the module.
 
     Args:
         activation: As in `length_fixed_point`.
@@ -130,7 +130,7 @@ def fixed_point(T: CorrelationMap) -> FixedPoint:
     its only attracting fixed point is 1; where chi_1 > 1 it is the one zero in [0, 1) of (1 - T(c)) / (1 - c) - 1, which
     increases in c from -T(0) to chi_1 - 1.
 
-    Source: Schoenholz et al. 2017, section 3; Daniely, Frostig & Singer 2016, section 7 (the power series).
+    Source: Schoenholz et al. 2017, section 3; Daniely, Frostig & Singer 2016 (the power series).
 
     Args:
         T: The map, from `correlation_map`.
@@ -189,9 +189,8 @@ def _slope(activation, q, shift, rho):
 @functools.partial(jax.jit, static_argnames=("activation", "depth"))
 def _iterates(activation, q, shift, rho, depth):
     def layer(rho, _):
-        following = jnp.where(
-            rho < 1, _value(activation, q, shift, rho), 1
-        )  # chaos would amplify the rounding of T(1) = 1
+        # Chaos would amplify the rounding of T(1) = 1.
+        following = jnp.where(rho < 1, _value(activation, q, shift, rho), 1)
         return following, following
 
     return jnp.concatenate([rho[None], jax.lax.scan(layer, rho, length=depth)[1]])

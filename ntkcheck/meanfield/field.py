@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 
@@ -21,7 +20,7 @@ class Field(NamedTuple):
 def input_field(x: Float[Array, "batch features"]) -> Field:
     """The field of the inputs themselves: K = x x^T / features, and no parameter yet."""
     nngp = x @ x.T / x.shape[1]
-    return Field(nngp, jnp.zeros_like(nngp))
+    return Field(nngp, 0 * nngp)
 
 
 def dense_step(field: Field, sigma_w: float | Array, sigma_b: float | Array, trained: float | Array = 1.0) -> Field:

@@ -35,7 +35,7 @@ def gradient_growth(sampled: Sampled) -> Growth:
     tr(L_k ... L_1 I) = tr(L_1* ... L_k* I). So the product over all layers is that of the squared gradients; the factor of a single
     layer is where the kernels are stationary.
 
-    Source: Yang et al. 2019, section 4 (the adjoint); claims MN-2, LT-1.
+    Source: Yang et al. 2019; claims MN-2, LT-1.
 
     Args:
         sampled: From `profile(x, network, np.eye(batch)[None])`: the first tangent after the NTK is I.

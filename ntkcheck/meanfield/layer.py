@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -27,13 +28,13 @@ class Layer:
 
     Attributes:
         step: (key, field) -> the field of the activations, and each draw's share of the first tangent (none where nothing is
-            drawn). The field's `ntk` is a stack of tangent covariances, (tangents, batch, batch); linear in each.
+            drawn); the key is None where nothing is. The field's `ntk` is a stack of tangent covariances, (tangents, batch, batch); linear in each.
         normalized: (key, nngp) -> NNGP of what the activation gets.
         sampled: Whether `step` draws samples; closed forms and quadrature ignore the key.
     """
 
-    step: Callable[[Array, Field], tuple[Field, Array]]
-    normalized: Callable[[Array, Kernel], Kernel]
+    step: Callable[[Any, Field], tuple[Field, Array]]
+    normalized: Callable[[Any, Kernel], Kernel]
     sampled: bool = False
 
 

@@ -39,7 +39,7 @@ def length_fixed_point(
     without them have a linear length map: without bias lengths grow or shrink by `growth`, and where that is 1 (He's sigma_w)
     every length is a fixed point and `start` is returned.
 
-    Source: Poole et al. 2016, eq. 3; MimicNorm (arXiv 2010.09278), section 3.1.
+    Source: Poole et al. 2016, section 3; MimicNorm (arXiv 2010.09278), section 3.1.
 
     Args:
         activation: A name that `activations.get` knows, or an `Activation`.
@@ -50,7 +50,7 @@ def length_fixed_point(
             sigma_w^2 between 2 and 4.
 
     Returns:
-        The `Length`, from float64. Without bias a q* below 1e-8 counts as 0, and above 1e8 as infinite.
+        The `Length`, from float64. A q* above 1e8 counts as infinite and, without bias, one below 1e-8 as 0.
 
     Raises:
         ValueError: For another normaliser, an unknown name, or scales out of their range.

@@ -1,7 +1,7 @@
 """NNGP and NTK of a deep network in infinite width: one compiled loop over depth."""
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -95,9 +95,11 @@ def propagate(
     check_input(x, network)
     with jax.enable_x64(True):
         start, hidden = first_layer(x, network), _layer(network, x, samples // replicates)
-        keys = _keys(key, replicates if hidden.sampled else 1)
-        ends = [_readout(key, start, network.sigma_w, network.sigma_b, network.depth, hidden) for key in keys]
-        return jax.tree.map(lambda *fields: sum(fields) / len(ends), *ends)
+        ends = [
+            _readout(key, start, network.sigma_w, network.sigma_b, network.depth, hidden)
+            for key in _keys(key, replicates, hidden)
+        ]
+        return ends[0] if len(ends) == 1 else jax.tree.map(lambda *fields: sum(fields) / len(ends), *ends)
 
 
 def profile(
@@ -126,12 +128,13 @@ def profile(
     """
     check_input(x, network)
     with jax.enable_x64(True):
-        start = first_layer(x, network)
+        start, hidden = first_layer(x, network), _layer(network, x, samples // replicates)
         if tangents is not None:
-            start = Field(start.nngp, jnp.concatenate([start.ntk, jnp.asarray(tangents)]))
-        hidden = _layer(network, x, samples // replicates)
-        keys = _keys(key, replicates if hidden.sampled else 1)
-        runs = [_profile(key, start, network.sigma_w, network.sigma_b, network.depth, hidden) for key in keys]
+            start = Field(start.nngp, cast(Array, np.concatenate([start.ntk, tangents])))
+        runs = [
+            _profile(key, start, network.sigma_w, network.sigma_b, network.depth, hidden)
+            for key in _keys(key, replicates, hidden)
+        ]
         profiles, shares = jax.tree.map(lambda *leaves: np.stack(leaves), *runs)
         return Sampled(profiles, _worst_tail(shares) if hidden.sampled else (float("inf"), 0))
 
@@ -149,26 +152,26 @@ def check_input(x: Array | np.ndarray, network: Network) -> None:
 
 
 def first_layer(x: Array | np.ndarray, network: Network) -> Field:
-    """The field of the first pre-activations, its NTK as a stack of one.
+    """The field of the first pre-activations, its NTK as a stack of one, in NumPy's float64.
 
     Centred weights see centred inputs. BatchNorm does not see the batch's mean, so it is taken out of the inputs, where that
     costs no digits, instead of out of their covariance.
     """
-    x = jnp.asarray(x, jnp.float64)
+    x = np.asarray(x, np.float64)
     if network.normalizer.centred_weights:
-        x = x - jnp.mean(x, axis=1, keepdims=True)
+        x = x - x.mean(axis=1, keepdims=True)
     if network.normalizer.function is batch_norm:
-        x = x - jnp.mean(x, axis=0, keepdims=True)
-    field = dense_step(input_field(x), network.sigma_w, network.sigma_b)
-    return Field(field.nngp, field.ntk[None])
+        x = x - x.mean(axis=0, keepdims=True)
+    nngp, ntk = dense_step(input_field(cast(Array, x)), network.sigma_w, network.sigma_b)
+    return Field(nngp, ntk[None])
 
 
 @functools.partial(jax.jit, static_argnames="hidden")
-def _readout(key, start, sigma_w, sigma_b, depth: int, hidden: Layer) -> Field:
+def _readout(key: Any, start, sigma_w, sigma_b, depth: int, hidden: Layer) -> Field:
     """The readout's field; one compilation serves every depth."""
 
     def body(layer, field):
-        after, _ = hidden.step(jax.random.fold_in(key, layer), field)
+        after, _ = hidden.step(_fold(key, layer), field)
         return dense_step(after, sigma_w, sigma_b)
 
     last = jax.lax.fori_loop(0, depth, body, start)
@@ -176,17 +179,17 @@ def _readout(key, start, sigma_w, sigma_b, depth: int, hidden: Layer) -> Field:
 
 
 @functools.partial(jax.jit, static_argnames=("depth", "hidden"))
-def _profile(key, start, sigma_w, sigma_b, depth: int, hidden: Layer) -> tuple[Profile, Array]:
+def _profile(key: Any, start, sigma_w, sigma_b, depth: int, hidden: Layer) -> tuple[Profile, Array]:
     """The fields of every dense layer, the first tangent gaining the layers' own parameters, and every draw's share."""
     trained = jnp.zeros((start.ntk.shape[0], 1, 1)).at[0].set(1)
 
-    def body(field, key):
-        step_key, normalized_key = jax.random.split(key)
-        after, shares = hidden.step(step_key, field)
+    def body(field, layer):
+        layer_key = _fold(key, layer)
+        after, shares = hidden.step(_fold(layer_key, 0), field)
         following = dense_step(after, sigma_w, sigma_b, trained)
-        return following, (following, hidden.normalized(normalized_key, field.nngp), shares)
+        return following, (following, hidden.normalized(_fold(layer_key, 1), field.nngp), shares)
 
-    _, (fields, normalized, shares) = jax.lax.scan(body, start, jax.random.split(key, depth))
+    _, (fields, normalized, shares) = jax.lax.scan(body, start, jnp.arange(depth))
     stack = jax.tree.map(lambda first, rest: jnp.concatenate([first[None], rest]), start, fields)
     return Profile(stack.nngp, stack.ntk, normalized), shares
 
@@ -195,8 +198,14 @@ def _layer(network: Network, x: Array | np.ndarray, samples: int) -> Layer:
     return layer(network.normalizer, network.activation, x.shape[0], samples)
 
 
-def _keys(key, count):
-    return jax.random.split(jax.random.key(0) if key is None else key, count)
+def _fold(key: Any, index: Any) -> Any:
+    """The key of one layer or use; no key where nothing is sampled."""
+    return None if key is None else jax.random.fold_in(key, index)
+
+
+def _keys(key: Array | None, replicates: int, hidden: Layer) -> list[Array | None]:
+    """A key for each independent propagation; where nothing is sampled there is one propagation and no key."""
+    return list(jax.random.split(jax.random.key(0) if key is None else key, replicates)) if hidden.sampled else [None]
 
 
 def _worst_tail(shares: Float[np.ndarray, "replicates layers draws"]) -> tuple[float, int]:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ntkcheck import kernels, meanfield
-from ntkcheck.meanfield.correlation_map import fixed_point
+from ntkcheck.meanfield.correlation_map import correlation_map, fixed_point
 from ntkcheck.meanfield.growth import correlation_slope, gradient_growth, second_moment_growth
 from ntkcheck.measurement import INFINITE, Measurement
 from ntkcheck.normalizers import batch_norm
@@ -93,7 +93,7 @@ def _fixed_point(experiment: Experiment, name: str) -> list[Measurement]:
     if network.normalizer.function is batch_norm and network.activation.slope is not None:
         value, method = -1 / (batch - 1), "closed form: centred over a batch of exchangeable samples"
     elif name in ("none", "weight_mean", "layer_norm"):
-        point = fixed_point(network.activation, name, network.sigma_w, network.sigma_b)
+        point = fixed_point(correlation_map(network.activation, name, network.sigma_w, network.sigma_b))
         value, method = point.correlation, "fixed point of the correlation map"
     else:
         return []

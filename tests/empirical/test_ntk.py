@@ -16,8 +16,9 @@ from tests.empirical.networks import BATCH, CASES, GROUPS, values
 TOLERANCE = 1e-10
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _quick_compilation():
+@pytest.fixture
+def quick_compilation():
+    """Many operations, few numbers: an optimised program would take longer to compile than to run unoptimised."""
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
@@ -50,6 +51,7 @@ def test_one_hidden_layer_has_its_kernel_in_closed_form():
     assert relative(kernel, h @ h.T) > 1e-2
 
 
+@pytest.mark.usefixtures("quick_compilation")
 @pytest.mark.parametrize("case", GROUPS.values(), ids=GROUPS.keys())
 def test_kernel_equals_the_contracted_jacobian_and_probing_finds_coupled_batches(case):
     params, x = values(case)
