@@ -13,7 +13,7 @@ class Network(NamedTuple):
     """[Dense, normaliser, activation] x depth, then Dense(1), in the NTK parametrisation; hashable.
 
     A dense layer computes sigma_w W^T a / sqrt(fan-in) + sigma_b b with W and b standard Gaussian and trained. Where the
-    normaliser centres weights (weight mean), those of the hidden layers are centred and those of the readout are not.
+    normaliser centres weights (weight mean), those of every dense layer are centred, the first and the readout included.
 
     Attributes:
         depth: Number of hidden layers.

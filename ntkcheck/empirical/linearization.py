@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.extend.core import ClosedJaxpr
 from jaxtyping import Array, Float, PyTree
 
-from ntkcheck.empirical.reductions import sums_as_products
+from ntkcheck.empirical.backward import suited_to_cpu
 from ntkcheck.empirical.sites import Site, find_site, is_used
 from ntkcheck.empirical.taps import evaluate
 
@@ -65,7 +65,7 @@ def linearize(network: Traced, tapped: Mapping[int, Site]) -> Linearization:
     others = {i: network.leaves[i] for i in network.sites if i not in tapped}
     outputs, pullback, activations = jax.vjp(transformed, taps, others, has_aux=True)
     axes = ({i: len(site.stack) for i, site in tapped.items()}, 0)
-    return Linearization(outputs, activations, sums_as_products(jax.vmap(pullback, out_axes=axes)))
+    return Linearization(outputs, activations, suited_to_cpu(jax.vmap(pullback, out_axes=axes)))
 
 
 def _check_outputs(out: Any, batch: int) -> None:

@@ -39,18 +39,11 @@ def init(key: Key[Array, ""], network: Network, features: int, width: int) -> Pa
 
 
 def dense(layer: dict[str, Array], a: Float[Array, "batch fan_in"], network: Network) -> Float[Array, "batch fan_out"]:
-    """sigma_w a W / sqrt(fan-in) + sigma_b b."""
-    y = network.sigma_w / a.shape[1] ** 0.5 * a @ layer["w"]
-    return y + network.sigma_b * layer["b"] if "b" in layer else y
-
-
-def hidden_dense(
-    layer: dict[str, Array], a: Float[Array, "batch fan_in"], network: Network
-) -> Float[Array, "batch fan_out"]:
-    """A hidden layer's dense map; centred weights are applied as centred activations, a (W - mean W) = (a - mean a) W."""
+    """sigma_w a W / sqrt(fan-in) + sigma_b b; centred weights are applied as centred inputs, a (W - mean W) = (a - mean a) W."""
     if network.normalizer.centred_weights:
         a = a - jnp.mean(a, axis=1, keepdims=True)
-    return dense(layer, a, network)
+    y = network.sigma_w / a.shape[1] ** 0.5 * a @ layer["w"]
+    return y + network.sigma_b * layer["b"] if "b" in layer else y
 
 
 def hidden_layers(
@@ -74,9 +67,9 @@ def hidden_layers(
     def body(h: Array, layer: tuple[dict[str, Array], Array]) -> tuple[Array, Any]:
         weights, tap = layer
         normalized = normalize(h)
-        return hidden_dense(weights, phi(normalized), network) + tap, (h, normalized)
+        return dense(weights, phi(normalized), network) + tap, (h, normalized)
 
-    first = hidden_dense(params["first"], x, network) + taps[0]
+    first = dense(params["first"], x, network) + taps[0]
     last, (h, normalized) = jax.lax.scan(body, first, (params["hidden"], taps[1:]))
     normalized_last = normalize(last)
     stack = jnp.concatenate([h, last[None]]), jnp.concatenate([normalized, normalized_last[None]])

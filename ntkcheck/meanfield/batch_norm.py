@@ -75,4 +75,4 @@ def batch_norm_nngp(nngp: Float[Array, "batch batch"], slope: float = 0.0) -> Fl
     """
     sigma = spectrum(centre(nngp))
 
-    return nngp.shape[0] * integrate(lambda s: symmetric_dual(sigma.tilted(s), slope).v, sigma.values, power=0)
+    return nngp.shape[0] * integrate(lambda s: symmetric_dual(sigma.tilted(s), slope).v, sigma.values, power=1)

@@ -74,7 +74,7 @@ def propagate(
         x: One batch of inputs; the first layer's covariance is x x^T / features.
         depth: Number of hidden layers.
         normalizer: A name of `normalizers.NAMES`, a function (batch, features) -> (batch, features), or a `Normalizer`. With
-            "weight_mean" the weights of the hidden layers are centred, those of the readout are not.
+            "weight_mean" the weights of every dense layer are centred, the first and the readout included.
         activation: A name that `activations.get` knows, or an `Activation`.
         sigma_w: Weight standard deviation times sqrt(fan-in).
         sigma_b: Bias standard deviation.

@@ -1,11 +1,15 @@
 """The regime's quantities in infinite width, on the same mini-batches as the networks of finite width."""
 
+import math
+
 import numpy as np
 
 from ntkcheck import kernels, meanfield
 from ntkcheck.meanfield.correlation_map import correlation_map, fixed_point
 from ntkcheck.meanfield.growth import correlation_slope, gradient_growth, second_moment_growth
+from ntkcheck.meanfield.length_map import length_fixed_point
 from ntkcheck.measurement import INFINITE, Measurement
+from ntkcheck.network import Network
 from ntkcheck.normalizers import batch_norm
 from ntkcheck.regime.curves import Curve, curve, stationary
 from ntkcheck.regime.settings import Experiment
@@ -88,13 +92,24 @@ def _method(sampled, experiment, name):
 
 
 def _fixed_point(experiment: Experiment, name: str) -> list[Measurement]:
-    """The correlation's fixed point: of the correlation map, or -1/(B - 1) where batch statistics force it."""
+    """The correlation's fixed point, where there is one.
+
+    That of the correlation map where every input is normalised alone and lengths settle; -1/(B - 1) where batch statistics
+    force it. None for linear networks, which keep every correlation.
+    """
     network, batch = experiment.networks[name], experiment.settings.batch_size
     if network.normalizer.function is batch_norm and network.activation.slope is not None:
         value, method = -1 / (batch - 1), "closed form: centred over a batch of exchangeable samples"
-    elif name in ("none", "weight_mean", "layer_norm"):
+    elif name in ("none", "weight_mean", "layer_norm") and _lengths_settle(network):
         point = fixed_point(correlation_map(network.activation, name, network.sigma_w, network.sigma_b))
         value, method = point.correlation, "fixed point of the correlation map"
     else:
         return []
-    return [Measurement(name, "fixed_point", INFINITE, Estimate(float(value), 0.0, 0), method)]
+    return [] if math.isnan(value) else [Measurement(name, "fixed_point", INFINITE, Estimate(value, 0.0, 0), method)]
+
+
+def _lengths_settle(network: Network) -> bool:
+    """Whether the variance has a limit, or, for positively homogeneous activations, does not matter."""
+    normalizer = network.normalizer.name
+    q = length_fixed_point(network.activation, normalizer, network.sigma_w, network.sigma_b).q
+    return network.activation.slope is not None or 0 < q < math.inf

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ntkcheck.empirical.reductions import sums_as_products
+from ntkcheck.empirical.backward import suited_to_cpu
 
 X = jax.random.normal(jax.random.key(0), (3, 4, 5, 6))
 
@@ -26,8 +26,17 @@ def stacked(x):
     ],
 )
 def test_inner_sums_become_products_of_the_same_value(function, sums_left):
-    rewritten = sums_as_products(function)
+    rewritten = suited_to_cpu(function)
     jaxpr = str(jax.make_jaxpr(rewritten)(X))
     assert jaxpr.count("reduce_sum[") == sums_left
     # Sums of at most 60 terms of order 1, in another order: 60 * 2.2e-16.
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-14), rewritten(X), function(X))
+
+
+def test_convolutions_of_the_backward_pass_do_not_ask_for_a_precision():
+    def convolve(x):
+        return jax.lax.conv(x, X[:, :, :2, :2], (1, 1), "VALID", precision="highest")
+
+    jaxpr = str(jax.make_jaxpr(suited_to_cpu(jax.grad(lambda x: convolve(x).sum())))(X))
+    assert jaxpr.count("conv_general_dilated[") > 0
+    assert jaxpr.count("HIGHEST") == 0
