@@ -1,9 +1,13 @@
 """Measurements by name: a value, its standard error, how it was obtained."""
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ntkcheck.stats import Estimate
+import numpy as np
+from jaxtyping import Float
+
+from ntkcheck.stats import Estimate, Interval, interval, mean_estimate
 
 INFINITE = "infinite"
 FINITE = "finite"
@@ -25,6 +29,23 @@ class Measurement(NamedTuple):
     width: str
     estimate: Estimate
     method: str
+
+
+def summarize(samples: Float[np.ndarray, " samples"]) -> Estimate:
+    """The mean of independent samples with its standard error; where one is not finite, neither is the value, and it has no error.
+
+    A computation that broke down is a result: it is kept, and decides nothing.
+    """
+    if np.isfinite(samples).all():
+        return mean_estimate(samples)
+    return Estimate(float(np.mean(samples)), math.nan, len(samples))
+
+
+def confidence_interval(estimate: Estimate, level: float) -> Interval:
+    """The estimate's interval at `level`; a value that is not finite stands for itself, [inf, inf] or [nan, nan]."""
+    if not math.isfinite(estimate.value):
+        return Interval(estimate.value, estimate.value)
+    return interval(estimate, level)
 
 
 class Measurements:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import numpy as np
+
 from ntkcheck.claims import ledger, literature, mimicnorm
 from ntkcheck.claims.evidence import Answers, Evidence
 from ntkcheck.claims.judge import Claim, Verdict, judge
@@ -12,6 +14,7 @@ CHECKS: dict[str, Callable[[Evidence], Answers]] = mimicnorm.CHECKS | literature
 LEAST_BATCH = 4  # gradients and NTK of smaller batches are infinite under BatchNorm
 
 
+@np.errstate(divide="ignore", invalid="ignore")  # what breaks down is recorded as such
 def measure(claim_id: str, evidence: Evidence) -> tuple[Answers, list[Measurement]]:
     """Answers of one claim's check, also as measurements; none where the batch is too small for BatchNorm's theory."""
     if evidence.batch_size < LEAST_BATCH:

@@ -19,13 +19,13 @@ class Evidence(NamedTuple):
     Attributes:
         found: Its measurements.
         batches: Its mini-batches, (batches, batch, features).
-        width: Neurons of its hidden layers.
+        depth: Its hidden layers.
         seed: Of what a check samples itself.
     """
 
     found: Measurements
     batches: Float[np.ndarray, "batches batch features"]
-    width: int
+    depth: int
     seed: int
 
     @property

@@ -1,9 +1,11 @@
 """From measurements and the bounds that were written down before to a verdict: one function for all claims."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ntkcheck.stats import Estimate, Interval, interval, samples_to_decide
+from ntkcheck.measurement import confidence_interval
+from ntkcheck.stats import Estimate, Interval, samples_to_decide
 
 SUPPORTED, REFUTED, QUALIFIED = "supported", "refuted", "qualified"
 INCONCLUSIVE, UNTESTED = "inconclusive", "untested"
@@ -42,7 +44,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A test's answer: `inside`, `outside` or `straddles`; `missing` where nothing was measured."""
+    """A test's answer: `inside`, `outside` or `straddles`; `missing` where nothing was measured, or nothing finite."""
 
     test: Test
     answer: str
@@ -91,7 +93,9 @@ def judge(claim: Claim, found: Mapping[str, Estimate | None], level: float) -> V
 def _answer(test: Test, estimate: Estimate | None, level: float) -> Outcome:
     if estimate is None:
         return Outcome(test, "missing")
-    ends = interval(estimate, level)
+    ends = confidence_interval(estimate, level)
+    if not math.isfinite(estimate.value):
+        return Outcome(test, "missing", estimate, ends)
     if test.low <= ends.low and ends.high <= test.high:
         return Outcome(test, "inside", estimate, ends)
     if ends.high < test.low or test.high < ends.low:
@@ -103,6 +107,8 @@ def _reason(verdict: str, outcome: Outcome, level: float) -> str:
     test, estimate = outcome.test, outcome.estimate
     if estimate is None:
         return f"not measured in this run: {test.says}"
+    if outcome.answer == "missing":
+        return f"broke down in this run ({estimate.value}): {test.says}"
     where = {"inside": "inside", "outside": "outside", "straddles": "across the edge of"}[outcome.answer]
     text = f"{test.says}: {estimate.value:.6g}, {where} [{test.low:.6g}, {test.high:.6g}]"
     if verdict == INCONCLUSIVE:

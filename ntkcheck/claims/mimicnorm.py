@@ -5,15 +5,22 @@ import numpy as np
 from ntkcheck import activations, kernels, meanfield
 from ntkcheck.claims.evidence import Answers, Evidence, exact
 from ntkcheck.empirical.depth import forward_through_depth
+from ntkcheck.empirical.network import init
 from ntkcheck.meanfield.batch_norm_fixed_point import gradient_growth
 from ntkcheck.meanfield.correlation_map import correlation_map, iterate
 from ntkcheck.measurement import FINITE, INFINITE
-from ntkcheck.network import make_network
+from ntkcheck.network import Network, make_network
 from ntkcheck.normalizers import RELU_COMPENSATION
 from ntkcheck.stats import Estimate, fit_power_law, mean_estimate
 
 HE = 2**0.5
 CHAOTIC_SLOPE = 1 / (1 - 1 / np.pi)
+PAPERS_DEPTH = 50  # supplement, Figs. 1 and 2
+
+
+def _deep(evidence: Evidence, normalizer: str, quantity: str) -> Estimate | None:
+    """What networks as deep as the paper's show; shallower ones show neither the end nor what is beyond depth 20."""
+    return evidence.found.find(normalizer, quantity, FINITE) if evidence.depth >= PAPERS_DEPTH else None
 
 
 def mn_1(evidence: Evidence) -> Answers:
@@ -23,7 +30,7 @@ def mn_1(evidence: Evidence) -> Answers:
     depth = np.arange(50, 201)
     return {
         "smallest_correlation_depth_200": exact(smallest[-1]),
-        "smallest_correlation": evidence.found.find("none", "smallest_correlation", FINITE),
+        "smallest_correlation": _deep(evidence, "none", "smallest_correlation"),
         "approach_exponent": exact(np.polyfit(np.log(depth), np.log(1 - smallest[depth]), 1)[0]),
     }
 
@@ -95,17 +102,19 @@ def _deep_correlation(x, normalizer: str):
 def mn_5(evidence: Evidence) -> Answers:
     """Concentration of correlations, and the law of their spread in the width: one exponent per set of networks."""
     network, widths = make_network(50, "weight_mean", "relu", HE), np.array([75, 150, 300])
-    runs = [
-        [np.asarray(forward_through_depth(key, evidence.batches[:4], network, int(n)).correlation)[20:] for n in widths]
-        for key in evidence.keys("MN-5", 8)
-    ]
+    runs = [[_settled_correlation(key, evidence, network, int(n)) for n in widths] for key in evidence.keys("MN-5", 8)]
     spread = np.array([[correlation.std() for correlation in by_width] for by_width in runs])
     return {
-        "share_batch_norm": evidence.found.find("batch_norm", "share_near_zero", FINITE),
-        "share_weight_mean": evidence.found.find("weight_mean", "share_near_zero", FINITE),
+        "share_batch_norm": _deep(evidence, "batch_norm", "share_near_zero"),
+        "share_weight_mean": _deep(evidence, "weight_mean", "share_near_zero"),
         "spread_exponent": mean_estimate(np.polyfit(np.log(widths), np.log(spread).T, 1)[0]),
         "share_width_75": mean_estimate(np.array([(np.abs(by_width[0]) <= 0.2).mean() for by_width in runs])),
     }
+
+
+def _settled_correlation(key, evidence: Evidence, network: Network, width: int):
+    params = init(key, network, evidence.batches.shape[2], width)
+    return np.asarray(forward_through_depth(params, evidence.batches[:4], network).correlation)[20:]
 
 
 def mn_6(evidence: Evidence) -> Answers:

@@ -38,7 +38,7 @@ def coupled_share(site: Dense, a: Float[Array, "*stack m f"], batch: int) -> Sha
 
     def add_layer(total: Array, layer: tuple[Array, Array]) -> tuple[Array, None]:
         gram_l, delta_l = layer
-        product = jax.lax.map(lambda delta_b: gram_l @ delta_b, delta_l)
+        product = gram_l @ delta_l
         return total + product.reshape(batch, -1) @ delta_l.reshape(batch, -1).T, None
 
     def share(delta: Float[Array, "*stack b m n"]) -> Float[Array, "b b"]:

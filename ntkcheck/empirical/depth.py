@@ -1,14 +1,18 @@
 """What a random network of finite width does to samples, close pairs and gradients, layer by layer."""
 
 import functools
+from dataclasses import replace
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from ntkcheck.empirical.network import hidden_layers, init
+from ntkcheck.empirical.network import Params, hidden_layers
 from ntkcheck.network import Network
+
+# Each network is compiled once and run a few times: XLA's cheaper optimisation takes a third off compiling and nothing off running.
+COMPILER_OPTIONS = {"xla_backend_optimization_level": 1}
 
 
 class Derivatives(NamedTuple):
@@ -24,24 +28,24 @@ class Derivatives(NamedTuple):
     distance: Float[Array, "depth batches"]
 
 
-@functools.partial(jax.jit, static_argnames=("network", "width"))
+@functools.partial(jax.jit, static_argnames="network", compiler_options=COMPILER_OPTIONS)
 def derivatives_through_depth(
-    key: Key[Array, ""], x: Float[Array, "batches batch features"], network: Network, width: int
+    key: Key[Array, ""], params: Params, x: Float[Array, "batches batch features"], network: Network
 ) -> Derivatives:
-    """Draw a network and follow gradients and a close pair through its depth; the same network as `forward_through_depth`.
+    """Follow gradients and a close pair through the depth of a network.
 
     The gradient is that of sum(z * h_depth) with z standard Gaussian: no readout, so every layer sees an isotropic
     cotangent from above. The close pair is the first sample of a batch and its copy in the place of the last; they move
     apart along a random direction of the first pre-activations, which leaves the statistics of the batch unchanged to first order.
 
     Args:
-        key: Of the weights and directions.
+        key: Of the cotangents and of the direction.
+        params: The weights, from `init`.
         x: Mini-batches, each normalised by itself.
         network: The network.
-        width: Neurons of every hidden layer.
     """
-    params = init(key, network, x.shape[2], width)
-    cotangent_key, tangent_key = jax.random.split(jax.random.fold_in(key, 1))
+    width = params["first"]["w"].shape[1]
+    cotangent_key, tangent_key = jax.random.split(key)
     cotangents = jax.random.normal(cotangent_key, (*x.shape[:2], width), x.dtype)
     tangents = jax.random.normal(tangent_key, (x.shape[0], width), x.dtype)
     no_taps = jnp.zeros((network.depth, x.shape[1], width), x.dtype)
@@ -67,12 +71,9 @@ class Forward(NamedTuple):
     second_moment: Float[Array, " depth"]
 
 
-@functools.partial(jax.jit, static_argnames=("network", "width"))
-def forward_through_depth(
-    key: Key[Array, ""], x: Float[Array, "batches batch features"], network: Network, width: int
-) -> Forward:
-    """Draw a network and follow correlations and second moments; arguments as for `derivatives_through_depth`."""
-    params = init(key, network, x.shape[2], width)
+@functools.partial(jax.jit, static_argnames="network", compiler_options=COMPILER_OPTIONS)
+def forward_through_depth(params: Params, x: Float[Array, "batches batch features"], network: Network) -> Forward:
+    """Follow correlations and second moments through the depth of a network; arguments as for `derivatives_through_depth`."""
 
     def one_batch(x: Array) -> tuple[Array, Array]:
         h, normalized, _ = hidden_layers(params, x, network)
@@ -84,14 +85,20 @@ def forward_through_depth(
 
 def _close_pair(params, x, network, tangent):
     """Squared distance of a sample and its copy over squared length, through depth, per unit of initial distance."""
-    twins = x.at[-1].set(x[0])
+    twins, normalizer = x.at[-1].set(x[0]), network.normalizer
+    joined = network._replace(normalizer=replace(normalizer, function=lambda h: normalizer.function(_rejoin(h))))
     taps = jnp.zeros((network.depth, x.shape[0], tangent.shape[0]), x.dtype)
     apart = taps.at[0, 0].set(tangent).at[0, -1].set(-tangent)
-    h, moved = jax.jvp(lambda taps: hidden_layers(params, twins, network, taps)[0], (taps,), (apart,))
+    h, moved = jax.jvp(lambda taps: hidden_layers(params, twins, joined, taps)[0], (taps,), (apart,))
     h, difference = h[:, 0], moved[:, 0] - moved[:, -1]
     length = jnp.sum(h**2, axis=1)
     across = difference - (jnp.sum(difference * h, axis=1) / length)[:, None] * h
     return jnp.sum(across**2, axis=1) / length
+
+
+def _rejoin(h):
+    """The last row set to the first, its derivative kept: in chaos rounding errors would separate the copy from its original."""
+    return h.at[-1].add(jax.lax.stop_gradient(h[0] - h[-1]))
 
 
 def _pairs(rows):

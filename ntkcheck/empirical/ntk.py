@@ -28,7 +28,7 @@ from ntkcheck.empirical.sites import Dense, Site
 
 def empirical_ntk(
     apply: Apply,
-    params: PyTree[Float[Array, "..."]],
+    params: PyTree,
     x: Float[Array, "batch ..."],
     *,
     batch_coupled: bool | None = None,
@@ -140,7 +140,7 @@ def _checked(apply: Apply, params: PyTree, x: Any) -> tuple[PyTree, Array]:
             raise ValueError(
                 f"`params` must hold floating numbers only, got {dtype} at {name}; let `apply` close over what is not trained."
             )
-    if jnp.ndim(x) == 0 or jnp.shape(x)[0] == 0:
+    if jnp.shape(x)[:1] in ((), (0,)):
         raise ValueError(f"`x` must hold at least one sample along its first axis, got shape {jnp.shape(x)}.")
     return jax.tree.map(jnp.asarray, params), jnp.asarray(x)
 

@@ -14,7 +14,7 @@ from jax.extend.core import primitives as prim
 from jaxtyping import Array
 
 from ntkcheck.empirical.interpreter import bind, called, interpret, rescan
-from ntkcheck.empirical.sites import CALLS, ELEMENTWISE, free_axes, is_scaling, shape_of
+from ntkcheck.empirical.sites import ELEMENTWISE, REARRANGEMENTS, free_axes, is_scaling, shape_of
 
 PRODUCTS = frozenset({prim.dot_general_p, prim.conv_general_dilated_p})
 Activations = dict[int, Array]
@@ -30,50 +30,47 @@ class Mark(NamedTuple):
 
 def evaluate(network: ClosedJaxpr, args: list[Any], taps: dict[int, Array]) -> tuple[list[Any], Activations]:
     """Outputs with a tap where each argument in `taps` is used, and the activations that it meets there."""
-    return _evaluate(network, args, {i: Mark(i, tap, 1.0) for i, tap in taps.items()})
+    return _evaluate(network, args, {i: [Mark(i, tap, 1.0)] for i, tap in taps.items()})
 
 
-def _evaluate(network: ClosedJaxpr, args: list[Any], arriving: dict[int, Mark]) -> tuple[list[Any], Activations]:
-    marks: dict[Any, Mark] = {network.jaxpr.invars[i]: mark for i, mark in arriving.items()}
+def _evaluate(network: ClosedJaxpr, args: list[Any], arriving: dict[int, list[Mark]]) -> tuple[list[Any], Activations]:
+    marks: dict[Any, list[Mark]] = {network.jaxpr.invars[i]: arrived for i, arrived in arriving.items()}
     activations: Activations = {}
 
     def rule(eqn: JaxprEqn, values: list[Any]) -> list[Any]:
         here = {i: marks[atom] for i, atom in enumerate(eqn.invars) if isinstance(atom, Var) and atom in marks}
-        if not here:
-            return bind(eqn, values)
-        if _passes_on(eqn, here):
-            marks[eqn.outvars[0]] = _rescaled(eqn, values, here)
-            return bind(eqn, values)
-        outs, recorded = _tapped(eqn, values, here)
+        passing = [mark for i in here if _passes_on(eqn, i) for mark in _rescaled(eqn, i, values, here[i])]
+        if passing:
+            marks[eqn.outvars[0]] = passing
+        used = {i: arrived for i, arrived in here.items() if not _passes_on(eqn, i)}
+        outs, recorded = _tapped(eqn, values, used) if used else (bind(eqn, values), {})
         activations.update(recorded)
         return outs
 
     return interpret(network, args, rule), activations
 
 
-def _passes_on(eqn: JaxprEqn, here: dict[int, Mark]) -> bool:
-    """Whether the parameter is only rearranged or scaled, its use still to come."""
-    uses = PRODUCTS | ELEMENTWISE | CALLS | {prim.scan_p}
-    return eqn.primitive not in uses or any(is_scaling(eqn, i) for i in here)
+def _passes_on(eqn: JaxprEqn, i: int) -> bool:
+    """Whether a parameter at operand i is only rearranged or multiplied by a number, its use still to come."""
+    return eqn.primitive in REARRANGEMENTS or is_scaling(eqn, i)
 
 
-def _rescaled(eqn: JaxprEqn, values: list[Any], here: dict[int, Mark]) -> Mark:
-    [(i, mark)] = here.items()
-    if not is_scaling(eqn, i):
-        return mark
+def _rescaled(eqn: JaxprEqn, i: int, values: list[Any], arrived: list[Mark]) -> list[Mark]:
+    if eqn.primitive in REARRANGEMENTS:
+        return arrived
     factor = values[1 - i] if eqn.primitive is prim.mul_p else 1 / values[1 - i]
-    return mark._replace(scale=mark.scale * factor)
+    return [mark._replace(scale=mark.scale * factor) for mark in arrived]
 
 
-def _tapped(eqn: JaxprEqn, values: list[Any], here: dict[int, Mark]) -> tuple[list[Any], Activations]:
+def _tapped(eqn: JaxprEqn, values: list[Any], used: dict[int, list[Mark]]) -> tuple[list[Any], Activations]:
     if eqn.primitive in PRODUCTS:
-        return _tapped_product(eqn, values, here)
+        return _tapped_product(eqn, values, used)
     if eqn.primitive in ELEMENTWISE:
-        return _tapped_elementwise(eqn, values, here), {}
-    body, taps = called(eqn), {i: mark.tap for i, mark in here.items()}
+        return _tapped_elementwise(eqn, values, used), {}
+    body, taps = called(eqn), {mark.leaf: mark.tap for arrived in used.values() for mark in arrived}
 
     def inner(values: list[Any], taps: dict[int, Array]) -> tuple[list[Any], Activations]:
-        return _evaluate(body, values, {i: mark._replace(tap=taps[i]) for i, mark in here.items()})
+        return _evaluate(body, values, {i: [m._replace(tap=taps[m.leaf]) for m in used[i]] for i in used})
 
     if eqn.primitive is prim.scan_p:
         return rescan(eqn, values, taps, inner)
@@ -82,12 +79,12 @@ def _tapped(eqn: JaxprEqn, values: list[Any], here: dict[int, Mark]) -> tuple[li
     return inner(values, taps)
 
 
-def _tapped_product(eqn: JaxprEqn, values: list[Any], here: dict[int, Mark]) -> tuple[list[Any], Activations]:
+def _tapped_product(eqn: JaxprEqn, values: list[Any], used: dict[int, list[Mark]]) -> tuple[list[Any], Activations]:
     """y = a W + tap, with a as (positions, fan_in) and the tap as (positions, fan_out)."""
     [y] = bind(eqn, values)
     convolves = eqn.primitive is prim.conv_general_dilated_p
     activations = {}
-    for i, mark in here.items():
+    for i, mark in ((i, mark) for i, arrived in used.items() for mark in arrived):
         inputs = _patches(eqn, values[0]) if convolves else _rows(eqn, 1 - i, values[1 - i])
         activations[mark.leaf] = mark.scale * inputs.reshape(mark.tap.shape[0], -1)
         y = y + (_image(eqn, mark.tap) if convolves else (mark.tap if i == 1 else mark.tap.T).reshape(y.shape))
@@ -126,8 +123,8 @@ def _image(eqn: JaxprEqn, rows: Array) -> Array:
     return channels_last.transpose([order.index(axis) for axis in range(len(shape))])
 
 
-def _tapped_elementwise(eqn: JaxprEqn, values: list[Any], here: dict[int, Mark]) -> list[Any]:
+def _tapped_elementwise(eqn: JaxprEqn, values: list[Any], used: dict[int, list[Mark]]) -> list[Any]:
     """The operation on the operand plus its tap, which has a row for each sample where the operand had one for all."""
     shape = shape_of(eqn.outvars[0])
-    tapped = [value + here[i].scale * here[i].tap if i in here else value for i, value in enumerate(values)]
+    tapped = [sum((mark.scale * mark.tap for mark in used.get(i, [])), start=value) for i, value in enumerate(values)]
     return bind(eqn, [jnp.broadcast_to(value, shape) for value in tapped])

@@ -33,7 +33,8 @@ def batch_norm_step(field: Field, slope: float = 0.0) -> Field:
         slope: Of the activation for negative arguments: 0 ReLU, 1 identity, -1 absolute value.
 
     Returns:
-        The field of the activations. The NTK is infinite (E |v|^(-2) diverges) unless the batch varies in 3 directions.
+        The field of the activations. The NTK is infinite (E |v|^(-2) diverges) unless the batch varies in 3 directions; with 2
+        samples it is 0, because the outputs, +-1 before the activation, are locally constant.
 
     Assumes:
         Infinite width.
@@ -49,7 +50,8 @@ def batch_norm_step(field: Field, slope: float = 0.0) -> Field:
 
     nngp, ntk = integrate(integrand, sigma.values, power=1)
     batch = field.nngp.shape[0]
-    return Field(batch * nngp, jnp.where(rank(sigma) >= 3, batch * ntk, jnp.inf))
+    finite = (rank(sigma) >= 3) & jnp.all(jnp.isfinite(field.ntk))
+    return Field(batch * nngp, jnp.where(finite, batch * ntk, 0.0 if batch == 2 else jnp.inf))
 
 
 def _tangent_moment(s, dual, tangent, t_sigma, m):
@@ -74,5 +76,5 @@ def batch_norm_nngp(nngp: Float[Array, "batch batch"], slope: float = 0.0) -> Fl
         K' = B int E[phi(v) phi(v)^T] ds; finite for every batch that varies at all.
     """
     sigma = spectrum(centre(nngp))
-
+    # power=1 gives the nodes of `batch_norm_step` and `cross_batch_step`: kernels of equal batches stay equal to rounding.
     return nngp.shape[0] * integrate(lambda s: symmetric_dual(sigma.tilted(s), slope).v, sigma.values, power=1)

@@ -69,8 +69,8 @@ def propagate_across(
         sigma_b: Bias standard deviation.
 
     Returns:
-        The readout's `Field(nngp, ntk)`, each (batch_1, batch_2). The NTK is infinite where a batch varies in one
-        direction only, or both together in fewer than 3, unless that batch has two samples: its outputs do not depend on the weights.
+        The readout's `Field(nngp, ntk)`, each a NumPy array (batch_1, batch_2). As in `cross_batch_step`, the NTK is infinite
+        where a batch varies in one direction only or both together in fewer than 3.
 
     Raises:
         ValueError: As `propagate` does, for features that differ, and for an activation that is not positively homogeneous.
@@ -79,7 +79,8 @@ def propagate_across(
     _check(x1, x2, network)
     with jax.enable_x64(True):
         first, second = (jnp.asarray(x, jnp.float64) for x in (x1, x2))
-        return _across(first, second, network.sigma_w, network.sigma_b, network.depth, network.activation.slope)
+        field = _across(first, second, network.sigma_w, network.sigma_b, network.depth, network.activation.slope)
+        return jax.tree.map(np.asarray, field)  # keeps float64 outside this block
 
 
 def _check(x1: Array | np.ndarray, x2: Array | np.ndarray, network: Network) -> None:
@@ -97,7 +98,7 @@ def _check(x1: Array | np.ndarray, x2: Array | np.ndarray, network: Network) -> 
         )
 
 
-@functools.partial(jax.jit, static_argnames="slope")
+@jax.jit
 def _across(x1: Array, x2: Array, sigma_w: float, sigma_b: float, depth: int, slope: float) -> Field:
     """The cross field of the readout; the batches' means leave through the inputs, where that costs no digits."""
     x1, x2 = (x - jnp.mean(x, axis=0, keepdims=True) for x in (x1, x2))
@@ -150,7 +151,8 @@ def cross_batch_step(
     nodes = tuple(jnp.asarray(values, tangent.dtype) for values in _mixtures())
     (nngp, ntk), _ = jax.lax.scan(add_mixture, (zeros, zeros), nodes)
     size = (tangent.shape[0] * tangent.shape[1]) ** 0.5
-    return Field(size * nngp, size * jnp.where(joint.finite, ntk, 0.0 if 2 in tangent.shape else jnp.inf))
+    finite = joint.finite & jnp.all(jnp.isfinite(cross.ntk))
+    return Field(size * nngp, jnp.where(finite, size * ntk, 0.0 if 2 in tangent.shape else jnp.inf))
 
 
 @functools.cache

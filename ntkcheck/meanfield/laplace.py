@@ -4,6 +4,7 @@ E[f(v) |v|^(-2k)] = int_0^inf s^(k-1)/(k-1)! det(I + 2 s Sigma)^(-1/2) E_{N(0, S
 Sigma_s = Sigma (I + 2 s Sigma)^(-1).
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from jaxtyping import Array, Float
 STEP = 0.3
 FIRST = -3.6
 CUT = 1e-13
-MOST_NODES = 400
+MOST_NODES = 280  # up to s = exp(80), which float32 still represents
 CHUNK = 8  # nodes handled at once: enough for batched matrix products, few enough for the cache
 
 
@@ -133,7 +134,8 @@ def _last_node(values: Float[Array, " batch"], power: int) -> Array:
     """Index of the node from which on s^power det(I + 2 s Sigma)^(-1/2) is below CUT of its largest value."""
     s, _ = _map((FIRST + STEP * jnp.arange(MOST_NODES)).astype(values.dtype))
     log_size = power * jnp.log(s) + _log_weight(values, s)
-    return MOST_NODES - jnp.argmax((log_size > jnp.max(log_size) + jnp.log(CUT))[::-1])
+    cut = max(CUT, float(jnp.finfo(values.dtype).eps))
+    return MOST_NODES - jnp.argmax((log_size > jnp.max(log_size) + math.log(cut))[::-1])
 
 
 def _nodes(chunk: Array, last: Array, dtype: Any) -> tuple[Float[Array, " nodes"], Float[Array, " nodes"]]:

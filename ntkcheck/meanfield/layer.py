@@ -28,7 +28,8 @@ class Layer:
 
     Attributes:
         step: (key, field) -> the field of the activations, and each draw's share of the first tangent (none where nothing is
-            drawn); the key is None where nothing is. The field's `ntk` is a stack of tangent covariances, (tangents, batch, batch); linear in each.
+            drawn; the key is None there). The field's `ntk` is a stack of tangent covariances, (tangents, batch, batch); the
+            step is linear in each.
         normalized: (key, nngp) -> NNGP of what the activation gets.
         sampled: Whether `step` draws samples; closed forms and quadrature ignore the key.
     """

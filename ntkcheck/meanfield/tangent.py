@@ -56,34 +56,33 @@ def ignores_shift_and_scale(function: LayerFunction, batch: int, group_size: int
 def draw(key: Array, law: Law, nngp: Float[Array, "batch batch"]) -> Float[Array, "draws batch group"]:
     """Draw U, columns i.i.d. N(0, K), by orthogonal directions and their antipodes.
 
-    A full block of n orthogonal directions integrates every polynomial of degree up to 3 over the sphere exactly. With
+    A full block of orthogonal directions integrates every polynomial of degree up to 3 over the sphere exactly. With
     `exact_radius` the centred covariance is used and the radius r of the whitened draw, r^2 ~ chi^2_n independent of the
     direction, is set to E[r^(-2)]^(-1/2) = (n - 2)^(1/2): F does not see it, and the tangent term, proportional to r^(-2), gets
     its expectation. Left random, the radius gives the tangent term infinite variance for n <= 4.
     """
-    direction_key, radius_key = jax.random.split(key)
     root, values = square_root(centre(nngp) if law.exact_radius else nngp)
-    fixed = 1 if law.exact_radius else 0  # the centred covariance's null vector 1 comes first
-    dimensions = (values.shape[0] - fixed) * law.group_size
-    z = _orthogonal_directions(direction_key, law.draws // 2, dimensions).reshape(law.draws // 2, -1, law.group_size)
-    z = jnp.pad(z, ((0, 0), (fixed, 0), (0, 0)))
+    null = 1 if law.exact_radius else 0  # the centred covariance's null vector 1 comes first
+    z = _orthogonal_gaussians(key, law.draws // 2, values.shape[0] - null, law.group_size)
+    z = jnp.pad(z, ((0, 0), (null, 0), (0, 0)))
     if law.exact_radius:
         n = directions(values, law.group_size)
         active = jnp.where((values > 0)[:, None], z, 0)
         z = z * jnp.sqrt(jnp.where(n > 2, n - 2, 1) / jnp.sum(active**2, axis=(1, 2), keepdims=True))
-    else:
-        z = z * jnp.sqrt(2 * jax.random.gamma(radius_key, dimensions / 2, (law.draws // 2, 1, 1), z.dtype))
     u = root @ z
     return jnp.concatenate([u, -u])
 
 
-def _orthogonal_directions(key, count, dimensions):
-    """`count` unit vectors, each uniform on the sphere, orthogonal to each other within blocks of `dimensions`."""
-    width = min(count, dimensions)
-    blocks = -(-count // width)
-    q, r = jnp.linalg.qr(jax.random.normal(key, (blocks, dimensions, width)))
-    haar = q * jnp.sign(jnp.diagonal(r, axis1=1, axis2=2))[:, None, :]
-    return haar.mT.reshape(-1, dimensions)[:count]
+def _orthogonal_gaussians(key, draws, dimensions, group_size):
+    """Standard Gaussian (draws, dimensions, group_size); a neuron's draws are orthogonal within blocks, neurons independent."""
+    direction_key, radius_key = jax.random.split(key)
+    width = min(draws, dimensions)
+    blocks = -(-draws // width)
+    q, r = jnp.linalg.qr(jax.random.normal(direction_key, (group_size, blocks, dimensions, width)))
+    haar = q * jnp.sign(jnp.diagonal(r, axis1=-2, axis2=-1))[..., None, :]
+    directions = haar.mT.reshape(group_size, -1, dimensions)[:, :draws]
+    radii = jnp.sqrt(2 * jax.random.gamma(radius_key, dimensions / 2, (group_size, draws, 1)))
+    return jnp.moveaxis(radii * directions, 0, 2)
 
 
 def square_root(

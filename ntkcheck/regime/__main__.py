@@ -1,5 +1,6 @@
 """The command `python -m ntkcheck.regime`: arguments, 64-bit and output only."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -108,6 +109,8 @@ def main(
         expected = {"correlation": _word("expect", expect), "gradient": _word("expect_gradient", expect_gradient)}
         result = Result(prepare(settings.quick() if quick else settings))
         folder = results.claim_folder(output)
+        if json not in (None, "-"):
+            results.claim_file(Path(json))
     except (ValueError, FileNotFoundError) as error:
         CONSOLE.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from None
@@ -148,10 +151,11 @@ def _run(result: Result, folder: Path) -> None:
     except KeyboardInterrupt:
         results.write_numbers(result, folder)
         CONSOLE.print(
-            f"[yellow]interrupted[/yellow] after {len(result.seconds)} stages; what was measured until then is in {folder}",
+            f"[yellow]interrupted[/yellow] after {len(result.seconds)} stages; what was measured until then is in "
+            f"{escape(str(folder))}",
             soft_wrap=True,
         )
-        raise typer.Exit(130) from None
+        os._exit(130)  # an ordinary exit would wait for the stages that are still computing
 
 
 def _show(result: Result, folder: Path, json: str | None) -> None:
@@ -163,7 +167,7 @@ def _show(result: Result, folder: Path, json: str | None) -> None:
         Console(width=max(out.width, LEAST_COLUMNS) if not out.is_terminal else None).print(table.render(result))
     if json not in (None, "-"):
         Path(json).write_text(to_json(result), encoding="utf-8")
-    CONSOLE.print(f"results in {folder}: {', '.join(path.name for path in paths)}", soft_wrap=True)
+    CONSOLE.print(f"results in {escape(str(folder))}: {', '.join(path.name for path in paths)}", soft_wrap=True)
 
 
 def _as_expected(result: Result, expected: dict[str, str | None]) -> bool:

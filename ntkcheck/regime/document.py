@@ -8,10 +8,10 @@ from dataclasses import asdict
 from typing import Any
 
 from ntkcheck.claims import Verdict
+from ntkcheck.measurement import confidence_interval
 from ntkcheck.regime.provenance import provenance
 from ntkcheck.regime.run import LEVEL, Result
 from ntkcheck.regime.verdict import Regime
-from ntkcheck.stats import interval
 
 COLUMNS: tuple[str, ...] = ("subject", "quantity", "width", "value", "sem", "n", "low", "high", "method")
 
@@ -19,7 +19,8 @@ COLUMNS: tuple[str, ...] = ("subject", "quantity", "width", "value", "sem", "n",
 def document(result: Result) -> dict[str, Any]:
     """One object with all of a run; the same settings on the same machine give the same object but for `times`."""
     settings = asdict(result.experiment.settings)
-    settings["normalizers"] = list(result.experiment.networks)
+    chosen = zip(settings["normalizers"], result.experiment.networks, strict=True)
+    settings["normalizers"] = [choice if isinstance(choice, str) else name for choice, name in chosen]
     settings["sigma_w"] = next(iter(result.experiment.networks.values())).sigma_w
     return {
         "program": "ntkcheck.regime",
@@ -37,7 +38,7 @@ def document(result: Result) -> dict[str, Any]:
 
 
 def to_json(result: Result) -> str:
-    """The document as JSON text; infinite numbers are the strings "inf" and "-inf", because JSON has none."""
+    """The document as JSON text; numbers that are not finite are the strings "inf", "-inf" and "nan", because JSON has none."""
     return json.dumps(_jsonable(document(result)), indent=1, allow_nan=False) + "\n"
 
 
@@ -58,18 +59,11 @@ def rows(result: Result) -> list[dict[str, Any]]:
             "quantity": m.quantity,
             "width": m.width,
             **m.estimate._asdict(),
-            **_ends(m.estimate),
+            **confidence_interval(m.estimate, LEVEL)._asdict(),
             "method": m.method,
         }
         for m in result.measurements
     ]
-
-
-def _ends(estimate):
-    """Ends of the interval; an infinite value is its own interval."""
-    if not math.isfinite(estimate.value):
-        return {"low": estimate.value, "high": estimate.value}
-    return interval(estimate, LEVEL)._asdict()
 
 
 def _respects(found: dict[str, Regime]) -> dict[str, Any]:

@@ -67,7 +67,7 @@ def save(figure: Figure, folder: Path) -> list[Path]:
 
 
 def _draw_curve(axis: Axes, curve: Curve, index: int) -> None:
-    colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
+    colour, marker = COLOURS[index % len(COLOURS)], MARKERS[(index + index // len(COLOURS)) % len(MARKERS)]
     if curve.width == INFINITE:
         axis.plot(curve.depth, curve.value, color=colour, linewidth=1.4, label=curve.subject)
         if curve.sem.any():

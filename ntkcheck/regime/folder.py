@@ -26,6 +26,23 @@ def claim_folder(path: Path) -> Path:
     return path
 
 
+def claim_file(path: Path) -> Path:
+    """Make sure, before anything is measured, that a file can be written; one that exists keeps its content until then.
+
+    Raises:
+        ValueError: If it cannot be written.
+    """
+    existed = path.exists()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("a").close()
+        if not existed:
+            path.unlink()
+    except OSError as error:
+        raise ValueError(f"`json` must be a file that can be written, got {str(path)!r}: {error.strerror}.") from error
+    return path
+
+
 def write_numbers(result: Result, folder: Path) -> list[Path]:
     """Write JSON and CSV; a reader never meets half a file."""
     return [

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 
 PACKAGES = ("ntkcheck", "jax", "jaxlib", "numpy", "scipy")
 
@@ -17,7 +18,7 @@ def provenance() -> dict[str, str]:
         **{name: importlib.metadata.version(name) for name in PACKAGES},
         "platform": f"{platform.system()} {platform.machine()}",
         "device": jax.devices()[0].device_kind,
-        "dtype": "float64",
+        "dtype": jnp.result_type(float).name,  # of the networks; theory is always in float64
         "revision": _revision(),
     }
 

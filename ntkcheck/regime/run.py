@@ -51,38 +51,42 @@ def run(
     on_stage: Callable[[str, int, int], None] = lambda name, done, total: None,
     on_change: Callable[[Result], object] = lambda result: None,
 ) -> Result:
-    """Measure every normaliser, two stages at a time (one compiles while the other computes), then check the claims.
+    """Measure every normaliser, then check the claims; two stages at a time, as one compiles while the other computes.
 
     Args:
         result: A new `Result(prepare(settings))`; filled stage by stage, so that an interruption leaves what was measured.
         claim_ids: Claims to check; by default none.
-        on_stage: Called with the name of the stage that is waited for, the number of stages done and of all.
+        on_stage: Called with the name of the stage that is waited for, the number of stages done and of all; "done" at the end.
         on_change: Called with the result after each stage, so that what was measured can be kept.
     """
-    sides = [
-        (f"{name}, {side} width", measure, name)
+    sides = {
+        f"{name}, {side} width": (measure, result.experiment, name)
         for name in result.experiment.networks
         for side, measure in SIDES.items()
-    ]
+    }
     total = len(sides) + len(claim_ids)
     executor = ThreadPoolExecutor(max_workers=2)
-    try:
-        futures = [executor.submit(_timed, measure, result.experiment, name) for _, measure, name in sides]
-        for (stage, _, _), future in zip(sides, futures, strict=True):
+
+    def in_order(stages):
+        futures = {stage: executor.submit(_timed, *work) for stage, work in stages.items()}
+        for stage, future in futures.items():
             on_stage(stage, len(result.seconds), total)
-            (measurements, curves), result.seconds[stage] = future.result()
+            found, result.seconds[stage] = future.result()
+            yield found
+
+    try:
+        for measurements, curves in in_order(sides):
             result.curves += curves
+            _keep(result, measurements, on_change)
+        evidence = _evidence(result)
+        checks = {f"claim {id}": (claims.measure, id, evidence) for id in claim_ids}
+        for id, (answers, measurements) in zip(claim_ids, in_order(checks), strict=True):
+            result.answers[id] = answers
             _keep(result, measurements, on_change)
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
-    for claim_id in claim_ids:
-        on_stage(f"claim {claim_id}", len(result.seconds), total)
-        (answers, measurements), result.seconds[f"claim {claim_id}"] = _timed(
-            claims.measure, claim_id, _evidence(result)
-        )
-        result.answers[claim_id] = answers
-        _keep(result, measurements, on_change)
     result.complete = True
+    on_stage("done", total, total)
     on_change(result)
     return result
 
@@ -102,7 +106,7 @@ def _keep(result, measurements, on_change):
 
 
 def _evidence(result: Result) -> claims.Evidence:
-    """What the checks may use; the claims speak of ReLU at He's variance, so other networks are no evidence."""
+    """What the checks may use; the claims speak of wide, deep ReLU networks at He's variance: others are no evidence."""
     experiment = result.experiment
     found = result.measurements if experiment.is_the_papers else Measurements()
-    return claims.Evidence(found, experiment.batches, experiment.settings.width, experiment.settings.seed)
+    return claims.Evidence(found, experiment.batches, experiment.settings.depth, experiment.settings.seed)

@@ -15,6 +15,12 @@ from ntkcheck.network import Network, make_network
 from ntkcheck.normalizers import Normalizer
 
 DEFAULT_NORMALIZERS = ("none", "weight_mean", "batch_norm", "layer_norm", "iter_norm")
+PAPERS_WIDTH = (
+    300  # of MimicNorm's networks; the limits are missed by about 2 / width, the claims' bounds are 2% and wider
+)
+LEAST_DEPTH = (
+    16  # of networks that are evidence: growth per layer is settled, correlations under weight mean are within 0.01
+)
 
 
 @dataclass(frozen=True)
@@ -50,13 +56,17 @@ class Settings:
     sigma_b: float = 0.0
     group_size: int | None = None
     iterations: int = 5
-    samples: int = 2048
+    samples: int = 4096
     seed: int = 0
 
     def quick(self) -> "Settings":
         """The same question at a third of the depth and with fewer networks and pairs: a first look."""
         return replace(
-            self, depth=min(self.depth, 16), pairs=min(self.pairs, 64), seeds=min(self.seeds, 3), samples=512
+            self,
+            depth=min(self.depth, 16),
+            pairs=min(self.pairs, 64),
+            seeds=min(self.seeds, 3),
+            samples=min(self.samples, 512),
         )
 
 
@@ -78,10 +88,11 @@ class Experiment:
 
     @property
     def is_the_papers(self) -> bool:
-        """Whether the networks are those that the claims speak of: ReLU, He's variance, no bias."""
+        """Whether the networks are those that the claims speak of: ReLU, He's variance, no bias, wide and deep."""
         settings = self.settings
         he = settings.sigma_w is None or math.isclose(settings.sigma_w, 2**0.5)
-        return settings.activation == "relu" and settings.sigma_b == 0 and he
+        large = settings.width >= PAPERS_WIDTH and settings.depth >= LEAST_DEPTH
+        return settings.activation == "relu" and settings.sigma_b == 0 and he and large
 
     def key(self, *names: str) -> Array:
         """A random key for the quantity of these names, whatever the order in which quantities are measured."""
@@ -98,11 +109,17 @@ def prepare(settings: Settings) -> Experiment:
     _check_counts(settings)
     activation = activations.get(settings.activation)
     sigma_w = critical_sigma_w(activation) if settings.sigma_w is None else settings.sigma_w
-    networks = {}
+    networks: dict[str, Network] = {}
     for choice in settings.normalizers:
         normalizer = _normalizer(choice, settings)
         _check_normalizer(normalizer, settings)
+        if normalizer.name in networks:
+            raise ValueError(
+                f"`normalizer` must give every name once, got {normalizer.name!r} twice; rename or drop one."
+            )
         networks[normalizer.name] = make_network(settings.depth, normalizer, activation, sigma_w, settings.sigma_b)
+    if not networks:
+        raise ValueError(f"`normalizer` must name at least one, got none; try {', '.join(DEFAULT_NORMALIZERS)}.")
     batches, source = _mini_batches(settings)
     return Experiment(settings, networks, batches, source)
 
@@ -131,8 +148,12 @@ def _check_counts(settings: Settings) -> None:
     }
     for name, bound in least.items():
         value = getattr(settings, name)
-        if value < bound:
-            raise ValueError(f"`{name}` must be at least {bound} ({reason[name]}), got {value}; try {bound} or more.")
+        if isinstance(value, bool) or not isinstance(value, int) or value < bound:
+            raise ValueError(
+                f"`{name}` must be a whole number, at least {bound} ({reason[name]}), got {value}; try {bound} or more."
+            )
+    if not 0 <= settings.seed < 2**63:
+        raise ValueError(f"`seed` must be a whole number from 0 to 2 ** 63 - 1, got {settings.seed}; try 0.")
 
 
 def _normalizer(choice: Any, settings: Settings) -> Normalizer:
@@ -143,7 +164,8 @@ def _normalizer(choice: Any, settings: Settings) -> Normalizer:
     if callable(choice):
         return normalizers.from_function(cast(normalizers.Function, choice), settings.batch_size, settings.width)
     if choice in normalizers.WHITENINGS:
-        return normalizers.get(choice, settings.group_size or _default_group(settings.width), settings.iterations)
+        group_size = _default_group(settings.width) if settings.group_size is None else settings.group_size
+        return normalizers.get(choice, group_size, settings.iterations)
     return normalizers.get(choice)
 
 
@@ -164,7 +186,7 @@ def _mini_batches(settings: Settings) -> tuple[Float[np.ndarray, "batches batch 
     count = math.ceil(settings.pairs / (settings.batch_size // 2))
     needed = count * settings.batch_size
     generated = {"samples": needed} if settings.data == "gaussian" else {}
-    dataset = data.load(settings.data, seed=settings.seed, **generated)
+    dataset = _load(settings, **generated)
     x = data.standardize(dataset.x)
     if len(x) < needed:
         available = len(x) // settings.batch_size * (settings.batch_size // 2)
@@ -173,5 +195,21 @@ def _mini_batches(settings: Settings) -> tuple[Float[np.ndarray, "batches batch 
             f"`pairs` must fit the data: {settings.pairs} pairs in batches of {settings.batch_size} need {needed} samples, "
             f"{dataset.name} has {len(x)}; {remedy}."
         )
+    constant = np.flatnonzero(np.ptp(x, axis=1) == 0)
+    if constant.size:
+        raise ValueError(
+            f"`data` must vary within every sample (weight mean and layer_norm subtract its mean), got sample {constant[0]} of "
+            f"{dataset.name} with {x.shape[1]} equal features; remove it."
+        )
     chosen = np.random.default_rng(settings.seed).permutation(len(x))[:needed]
     return x[chosen].reshape(count, settings.batch_size, -1), dataset.source
+
+
+def _load(settings: Settings, **generated: int) -> data.Dataset:
+    """The data set; what `data.load` says of its `spec` is said of the option `data`."""
+    try:
+        return data.load(settings.data, seed=settings.seed, **generated)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(str(error).replace("`spec`", "`data`")) from error
+    except (ValueError, OSError) as error:
+        raise ValueError(str(error).replace("`spec`", "`data`")) from error

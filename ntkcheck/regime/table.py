@@ -1,5 +1,7 @@
 """The result as tables for a terminal."""
 
+import math
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -40,11 +42,11 @@ def render(result: Result) -> RenderableType:
 
 
 def with_error(estimate: Estimate | None) -> str:
-    """A value with its standard error in the last digits, 1.469(12); without noise, six digits and no parentheses."""
+    """A value with its standard error in the last digits, 1.469(12); without noise, five digits and no parentheses."""
     if estimate is None:
         return "-"
     value, sem, _ = estimate
-    if not sem:
+    if not sem or not math.isfinite(value):
         return f"{value:.5g}"
     if abs(value) >= 1e5:
         return f"{value:.2e} ± {sem:.0e}"

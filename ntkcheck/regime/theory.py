@@ -3,22 +3,24 @@
 import math
 
 import numpy as np
+from jaxtyping import Float
 
 from ntkcheck import kernels, meanfield
 from ntkcheck.meanfield.correlation_map import correlation_map, fixed_point
 from ntkcheck.meanfield.growth import correlation_slope, gradient_growth, second_moment_growth
 from ntkcheck.meanfield.length_map import length_fixed_point
-from ntkcheck.measurement import INFINITE, Measurement
+from ntkcheck.measurement import INFINITE, Measurement, summarize
 from ntkcheck.network import Network
 from ntkcheck.normalizers import batch_norm
 from ntkcheck.regime.curves import Curve, curve, stationary
 from ntkcheck.regime.settings import Experiment
-from ntkcheck.stats import Estimate, mean_estimate
+from ntkcheck.stats import Estimate
 
 NEAR_ZERO = 0.2  # MimicNorm's supplement, Fig. 2: correlations "concentrate in [-0.2, 0.2]"
 SETTLED = 20  # beyond this depth
 
 
+@np.errstate(divide="ignore", invalid="ignore")  # what breaks down is recorded as such
 def measure(experiment: Experiment, name: str) -> tuple[list[Measurement], list[Curve]]:
     """Every quantity of one normaliser in infinite width, and its curves through depth.
 
@@ -37,7 +39,7 @@ def measure(experiment: Experiment, name: str) -> tuple[list[Measurement], list[
     by_replicate = {
         "correlation_slope": stationary(correlation_slope(experiment.batches[0], network, **options)),
         "pair_correlation": correlation[:, -1].mean(1),
-        "share_near_zero": (np.abs(correlation[:, settled(experiment)]) <= NEAR_ZERO).mean((1, 2)),
+        "share_near_zero": share_near_zero(correlation[:, settled(experiment)]),
         "gradient_growth": stationary(gradient),
         "second_moment_growth": stationary(second_moment_growth(first)),
         **{quantity: statistic(ntk[:, -1]) for quantity, statistic in NTK_STATISTICS.items()},
@@ -61,13 +63,19 @@ NTK_STATISTICS = {
 }
 
 
+def share_near_zero(correlation: Float[np.ndarray, "samples layers pairs"]) -> Float[np.ndarray, " samples"]:
+    """Share of the correlations within +-0.2; NaN where one is."""
+    share = (np.abs(correlation) <= NEAR_ZERO).mean((1, 2))
+    return np.where(np.isnan(correlation).any((1, 2)), np.nan, share)
+
+
 def settled(experiment: Experiment) -> slice:
     """Layers beyond depth 20, or the last half of a network that is not much deeper."""
     return slice(min(SETTLED, experiment.settings.depth // 2), None)
 
 
 def _estimate(replicates: np.ndarray) -> Estimate:
-    return Estimate(float(replicates[0]), 0.0, 0) if len(replicates) == 1 else mean_estimate(replicates)
+    return Estimate(float(replicates[0]), 0.0, 0) if len(replicates) == 1 else summarize(replicates)
 
 
 def _is_sampled(profile: meanfield.Sampled) -> bool:

@@ -3,8 +3,8 @@
 import math
 from typing import NamedTuple
 
-from ntkcheck.measurement import FINITE, INFINITE, Measurements
-from ntkcheck.stats import Estimate, Interval, interval
+from ntkcheck.measurement import FINITE, INFINITE, Measurements, confidence_interval
+from ntkcheck.stats import Estimate, Interval
 
 ORDERED, CRITICAL, CHAOTIC, INCONCLUSIVE = "ordered", "critical", "chaotic", "inconclusive"
 VERDICTS = (ORDERED, CRITICAL, CHAOTIC, INCONCLUSIVE)
@@ -37,7 +37,7 @@ def critical_band(depth: int) -> Interval:
 
 
 def classify(growth: Interval, band: Interval) -> str:
-    """Chaotic above the band, ordered below, critical inside; inconclusive where the interval crosses an edge."""
+    """Chaotic above the band, ordered below, critical inside; inconclusive where the interval crosses an edge, or is NaN."""
     if growth.low > band.high:
         return CHAOTIC
     if growth.high < band.low:
@@ -64,15 +64,17 @@ def regimes(found: Measurements, name: str, depth: int, level: float) -> dict[st
 
 
 def _regime(respect: str, finite: Estimate, infinite: Estimate | None, band: Interval, level: float) -> Regime:
-    ends = interval(finite, level)
+    ends = confidence_interval(finite, level)
     verdict = classify(ends, band)
-    theory = classify(interval(infinite, level), band) if infinite else INCONCLUSIVE
+    theory = classify(confidence_interval(infinite, level), band) if infinite else INCONCLUSIVE
     grows = {"correlation": "the distance of close inputs", "gradient": "the squared gradient"}[respect]
     where = {ORDERED: "below", CRITICAL: "inside", CHAOTIC: "above", INCONCLUSIVE: "across an edge of"}[verdict]
     reason = (
         f"{grows} grows by {finite.value:.4f} [{ends.low:.4f}, {ends.high:.4f}] per layer, {where} the critical band "
         f"[{band.low:.4f}, {band.high:.4f}]"
     )
+    if math.isnan(finite.value):
+        reason = f"the growth per layer of {grows} broke down: not finite in at least one of {finite.n} networks"
     if infinite:
         reason += f"; infinite width {infinite.value:.4f}, {theory}"
     return Regime(verdict, theory, finite, ends, band, reason)

@@ -24,11 +24,14 @@ class Case(NamedTuple):
     inputs: tuple[int, ...] = (BATCH, FEATURES)
 
 
-def values(case: Case, seed: int = 0, dtype: Any = np.float64) -> tuple[Any, np.ndarray]:
-    """Random parameters and inputs; from NumPy, which compiles nothing."""
+def values(case: Case, seed: int = 0, dtype: Any = np.float64) -> tuple[Any, jax.Array]:
+    """Random parameters and inputs; drawn by NumPy, which compiles nothing."""
     rng = np.random.default_rng(seed)
-    params = jax.tree.map(lambda shape: rng.standard_normal(shape).astype(dtype), case.shapes, is_leaf=_is_shape)
-    return params, rng.standard_normal(case.inputs).astype(dtype)
+
+    def draw(shape: tuple[int, ...]) -> jax.Array:
+        return jnp.asarray(rng.standard_normal(shape), dtype)
+
+    return jax.tree.map(draw, case.shapes, is_leaf=_is_shape), draw(case.inputs)
 
 
 def _is_shape(node: Any) -> bool:
@@ -135,7 +138,12 @@ def layer_norm(p, x):
 
 
 def scalar_gain(p, x):
-    return p["gain"] * jnp.tanh(x @ p["w"] - p["shift"])
+    return (2 * p["gain"][0] * p["gain"][1]) * jnp.tanh(x @ p["w"] - p["shift"])
+
+
+def scaled_by_parameter(p, x):
+    """The scalar meets a weight with as many rows as the batch has: not a row for each sample, though it looks like it."""
+    return jnp.tanh(x @ p[0]) @ (p[1] * p[2])
 
 
 def attention(p, x):
@@ -209,7 +217,8 @@ CASES = {
     "transposed weights": Case(transposed, [(8, 5), (8, 8), (8, 7), (14,)]),
     "vmap over samples": Case(per_sample, [(8, 5), (8,), (2, 8)]),
     "layer norm": Case(layer_norm, [(5, 8), (8,), (8,), (8,), (8, 2)]),
-    "scalars": Case(scalar_gain, {"gain": (), "w": (5, 3), "shift": ()}),
+    "scalars": Case(scalar_gain, {"gain": [(), ()], "w": (5, 3), "shift": ()}),
+    "scalar on a weight": Case(scaled_by_parameter, [(5, 6), (), (6, 2)], general=True),
     "ten outputs": Case(mlp, MLP | {"readout": (7, 10)}),
     "attention": Case(
         attention, dict.fromkeys("qkv", (5, 2, 3)) | {"out": (2, 3, 4), "bias": (4,)}, inputs=(BATCH, 4, 5)

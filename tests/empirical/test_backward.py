@@ -33,10 +33,15 @@ def test_inner_sums_become_products_of_the_same_value(function, sums_left):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-14), rewritten(X), function(X))
 
 
-def test_convolutions_of_the_backward_pass_do_not_ask_for_a_precision():
-    def convolve(x):
-        return jax.lax.conv(x, X[:, :, :2, :2], (1, 1), "VALID", precision="highest")
+def test_convolutions_of_the_backward_pass_have_channels_last():
+    kernel = X[:, :, :2, :2].transpose(1, 0, 2, 3)
 
-    jaxpr = str(jax.make_jaxpr(suited_to_cpu(jax.grad(lambda x: convolve(x).sum())))(X))
-    assert jaxpr.count("conv_general_dilated[") > 0
-    assert jaxpr.count("HIGHEST") == 0
+    def convolve(x, kernel):
+        return jax.lax.conv_general_dilated(x, kernel, (2, 1), [(1, 0), (0, 2)], rhs_dilation=(1, 2)).mean()
+
+    gradient = jax.grad(convolve, (0, 1))
+    x = X.transpose(1, 0, 2, 3)
+    rewritten = suited_to_cpu(gradient)
+    jaxpr = str(jax.make_jaxpr(rewritten)(x, kernel))
+    assert jaxpr.count("conv_general_dilated[") == jaxpr.count("lhs_spec=(0, 3, 1, 2), rhs_spec=(3, 2, 0, 1)") > 0
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-14), rewritten(x, kernel), gradient(x, kernel))

@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+from ntkcheck.empirical import empirical_ntk
 from ntkcheck.empirical.linearization import trace
 from ntkcheck.empirical.sites import Dense, Rowwise
 from tests.empirical.networks import CASES, values
@@ -29,7 +30,8 @@ EXPECTED = {
     "transposed weights": "DDDD",
     "vmap over samples": "DRD",
     "layer norm": "DRRRD",
-    "scalars": "RRD",
+    "scalars": "RRRD",
+    "scalar on a weight": "DRD",
     "ten outputs": "RDDRD",
     "attention": "RDDDD",
     "many positions": "DRDD",
@@ -57,7 +59,6 @@ def test_stacked_weights_have_one_site_for_all_layers():
 
 def test_scan_is_kept_so_that_depth_costs_no_compilation():
     case = CASES["scan of layers with batch norm"]
-    from ntkcheck.empirical import empirical_ntk
 
     def size(depth):
         params, x = values(case._replace(shapes=case.shapes | {"hidden": (depth, 8, 8), "bias": (depth, 8)}))
