@@ -11,7 +11,8 @@ def activation_step(field: Field, activation: Activation, centred: bool = False)
     """NNGP and NTK after an activation: K' = E[phi(u) phi(v)], Theta' = Theta o E[phi'(u) phi'(v)].
 
     With `centred` the next layer's weights are centred (weight mean), which takes the mean over neurons out of its inputs:
-    K' = E[phi(u) phi(v)] - E[phi(u)] E[phi(v)]; Theta' is as without it, because the square of the tangent's mean over neurons is O(1/width).
+    K' = E[phi(u) phi(v)] - E[phi(u)] E[phi(v)]; Theta' is as without it, because the square of the tangent's mean over
+    neurons is O(1/width).
 
     Source: Jacot, Gabriel & Hongler 2018, theorem 1; MimicNorm (arXiv 2010.09278), lemma 1; claim MN-4.
 

@@ -127,7 +127,7 @@ def test_the_order_of_tests_changes_no_verdict(case, random):
 def test_a_truth_on_the_boundary_is_rarely_called_supported_or_refuted(level, holds):
     # Ten normal samples with mean 1, on the upper bound: the interval lies inside, and outside, with probability (1 - level) / 2
     # each; the lower bound is 20 standard errors away. Four binomial standard errors; power: at level 0.5 both are 1/4.
-    trials, rng = 400, np.random.default_rng(5)
+    trials, rng = 2000, np.random.default_rng(5)
     found = [verdict_on([mean_estimate(rng.normal(1.0, 0.3, 10))], level=level).verdict for _ in range(trials)]
     most = 0.01 + 4 * (0.01 * 0.99 / trials) ** 0.5
     assert (found.count("supported") / trials <= most) == holds
