@@ -16,8 +16,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from ntkcheck import nt_adapter
+from ntkcheck.compilation import compiled
 from ntkcheck.empirical import empirical_ntk
-from ntkcheck.empirical.compilation import compiled
 
 LARGEST_JACOBIAN = 4e9  # bytes
 Apply = Callable[..., jax.Array]

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = ("ntkcheck", "analyses", "figures", "benchmarks", "tests")
 
 # What each part of ntkcheck may import of the others; every part may import itself. A new part has to be given its place here.
-LAYERS = {"errors", "stats", "normalizers", "activations", "network", "kernels"}
+LAYERS = {"errors", "compilation", "stats", "normalizers", "activations", "network", "kernels"}
 THEORY_AND_NETWORKS = {"meanfield", "empirical", "snd", "models"}
 SIDE = {"data", "measurement", "store", "sweep"}
 MAY_IMPORT = {
@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "activations": {"errors"},
     "nt_adapter": {"errors"},
     "kernels": {"errors"},
+    "compilation": {"errors"},
     "network": {"errors", "normalizers", "activations"},
     **dict.fromkeys(THEORY_AND_NETWORKS, LAYERS),
     "measurement": {"errors", "stats"},

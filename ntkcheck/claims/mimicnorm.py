@@ -1,5 +1,6 @@
 """The checks of MimicNorm's claims: one small function each, from a run's evidence to the estimates that its tests name."""
 
+import jax.numpy as jnp
 import numpy as np
 
 from ntkcheck import activations, kernels, meanfield
@@ -114,7 +115,7 @@ def mn_5(evidence: Evidence) -> Answers:
 
 def _settled_correlation(key, evidence: Evidence, network: Network, width: int):
     params = init(key, network, evidence.batches.shape[2], width)
-    return np.asarray(forward_through_depth(params, evidence.batches[:4], network).correlation)[20:]
+    return np.asarray(forward_through_depth(params, jnp.asarray(evidence.batches[:4]), network).correlation)[20:]
 
 
 def mn_6(evidence: Evidence) -> Answers:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
-from ntkcheck.empirical.compilation import compiled
+from ntkcheck.compilation import compiled
 from ntkcheck.empirical.linearization import Apply, linearize, trace
 from ntkcheck.empirical.sites import Site
 

@@ -1,6 +1,5 @@
 """What a random network of finite width does to samples, close pairs and gradients, layer by layer."""
 
-import functools
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -8,11 +7,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
+from ntkcheck.compilation import compiled
 from ntkcheck.empirical.network import Params, hidden_layers
 from ntkcheck.network import Network
-
-# Each network is compiled once and run a few times: XLA's cheaper optimisation takes a third off compiling and nothing off running.
-COMPILER_OPTIONS = {"xla_backend_optimization_level": 1}
 
 
 class Derivatives(NamedTuple):
@@ -28,7 +25,7 @@ class Derivatives(NamedTuple):
     distance: Float[Array, "depth batches"]
 
 
-@functools.partial(jax.jit, static_argnames="network", compiler_options=COMPILER_OPTIONS)
+@compiled("network", optimization=1)  # compiled once, run a few times: a third off compiling, nothing off running
 def derivatives_through_depth(
     key: Key[Array, ""], params: Params, x: Float[Array, "batches batch features"], network: Network
 ) -> Derivatives:
@@ -71,7 +68,7 @@ class Forward(NamedTuple):
     second_moment: Float[Array, " depth"]
 
 
-@functools.partial(jax.jit, static_argnames="network", compiler_options=COMPILER_OPTIONS)
+@compiled("network", optimization=1)  # compiled once, run a few times: a third off compiling, nothing off running
 def forward_through_depth(params: Params, x: Float[Array, "batches batch features"], network: Network) -> Forward:
     """Follow correlations and second moments through the depth of a network; arguments as for `derivatives_through_depth`."""
 

@@ -36,12 +36,26 @@ def called(eqn: JaxprEqn) -> ClosedJaxpr:
     return body if isinstance(body, ClosedJaxpr) else ClosedJaxpr(body, ())
 
 
+def scan_operands(eqn: JaxprEqn) -> tuple[int, int]:
+    """Where a scan's carry starts among its operands, and where what it slices does: constants come before both.
+
+    Read off the shapes, because the names of a scan's parameters differ between versions of JAX: an operand that is sliced, and a
+    result that is stacked, has one axis more than in the body.
+    """
+    body = called(eqn).jaxpr
+    sliced = _unchanged(eqn.invars, body.invars)
+    return sliced - _unchanged(eqn.outvars, body.outvars), sliced
+
+
+def _unchanged(outer: list[Any], inner: list[Any]) -> int:
+    return sum(len(a.aval.shape) == len(b.aval.shape) for a, b in zip(outer, inner, strict=True))
+
+
 def rescan(
     eqn: JaxprEqn, values: list[Any], extra: Any, body: Callable[[list[Any], Any], tuple[list[Any], Any]]
 ) -> Any:
     """A scan with another body, `body(operands, slice of extra) -> (results, more results)`; gives both, the latter stacked."""
-    constants = eqn.params["num_consts"]
-    sliced = constants + eqn.params["num_carry"]
+    constants, sliced = scan_operands(eqn)
 
     def step(carry: list[Any], slices: tuple[list[Any], Any]) -> tuple[list[Any], Any]:
         outs, more = body([*values[:constants], *carry, *slices[0]], slices[1])

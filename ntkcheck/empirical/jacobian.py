@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
-from ntkcheck.empirical.compilation import compiled
+from ntkcheck.compilation import compiled
 
 
 @compiled("apply")

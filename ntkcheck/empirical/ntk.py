@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PyTree
 
-from ntkcheck.empirical.compilation import compiled, is_traced
+from ntkcheck.compilation import compiled, is_traced
 from ntkcheck.empirical.contraction import (
     coupled_share,
     gram_saves,

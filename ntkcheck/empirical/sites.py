@@ -13,7 +13,7 @@ from typing import Any
 from jax.extend.core import Jaxpr, JaxprEqn, Var
 from jax.extend.core import primitives as prim
 
-from ntkcheck.empirical.interpreter import called
+from ntkcheck.empirical.interpreter import called, scan_operands
 
 REARRANGEMENTS = frozenset({prim.transpose_p, prim.reshape_p, prim.squeeze_p, prim.rev_p, prim.broadcast_in_dim_p})
 ELEMENTWISE = frozenset({prim.add_p, prim.sub_p, prim.mul_p, prim.div_p})
@@ -156,7 +156,7 @@ def _rowwise_site(eqn: JaxprEqn, i: int, copied: tuple[bool, ...]) -> Rowwise | 
 
 def _stacked_site(eqn: JaxprEqn, i: int, copied: tuple[bool, ...]) -> Site | None:
     """The site in a scan's body of a parameter that the scan slices, one slice per step."""
-    if i < eqn.params["num_consts"] + eqn.params["num_carry"] or copied[0]:
+    if i < scan_operands(eqn)[1] or copied[0]:
         return None
     body = called(eqn).jaxpr
     site = _find(body, body.invars[i], copied[1:])

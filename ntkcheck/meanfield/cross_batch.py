@@ -31,6 +31,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ntkcheck.activations import Activation
+from ntkcheck.compilation import compiled
 from ntkcheck.meanfield.batch_norm import batch_norm_nngp
 from ntkcheck.meanfield.field import Field, dense_step
 from ntkcheck.meanfield.laplace import Dual, centre, determinant_root, homogeneous_dual, integrate, rank, spectrum
@@ -76,14 +77,15 @@ def propagate_across(
         ValueError: As `propagate` does, for features that differ, and for an activation that is not positively homogeneous.
     """
     network = make_network(depth, "batch_norm", activation, sigma_w, sigma_b)
-    _check(x1, x2, network)
+    slope = _check(x1, x2, network)
     with jax.enable_x64(True):
         first, second = (jnp.asarray(x, jnp.float64) for x in (x1, x2))
-        field = _across(first, second, network.sigma_w, network.sigma_b, network.depth, network.activation.slope)
+        field = _across(first, second, network.sigma_w, network.sigma_b, network.depth, slope)
         return jax.tree.map(np.asarray, field)  # keeps float64 outside this block
 
 
-def _check(x1: Array | np.ndarray, x2: Array | np.ndarray, network: Network) -> None:
+def _check(x1: Array | np.ndarray, x2: Array | np.ndarray, network: Network) -> float:
+    """The activation's slope, once everything is known to be in order."""
     for name, x in (("x1", x1), ("x2", x2)):
         try:
             check_input(x, network)
@@ -96,9 +98,10 @@ def _check(x1: Array | np.ndarray, x2: Array | np.ndarray, network: Network) -> 
             f"`activation` must be positively homogeneous, got {network.activation.name!r}; "
             "try relu, leaky_relu, abs or identity."
         )
+    return network.activation.slope
 
 
-@jax.jit
+@compiled()
 def _across(x1: Array, x2: Array, sigma_w: float, sigma_b: float, depth: int, slope: float) -> Field:
     """The cross field of the readout; the batches' means leave through the inputs, where that costs no digits."""
     x1, x2 = (x - jnp.mean(x, axis=0, keepdims=True) for x in (x1, x2))

@@ -4,13 +4,12 @@ Layer l leads from the pre-activations of dense layer l to those of dense layer 
 are transient (`batch_norm_fixed_point.attraction` says for how long), and the replicates' scatter is the sampling error.
 """
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from ntkcheck.compilation import compiled
 from ntkcheck.meanfield.field import Field, dense_step
 from ntkcheck.meanfield.layer import Layer, layer
 from ntkcheck.meanfield.propagate import REPLICATES, SAMPLES, Sampled, check_input, first_layer
@@ -93,7 +92,7 @@ def correlation_slope(
         return np.stack([_slopes(key, nngp, network.sigma_w, network.sigma_b, network.depth, hidden) for key in keys])
 
 
-@functools.partial(jax.jit, static_argnames=("depth", "hidden"))
+@compiled("depth", "hidden")
 def _slopes(key, nngp, sigma_w, sigma_b, depth: int, hidden: Layer) -> Float[Array, " layers"]:
     """The slope of every layer, from the covariance of the first pre-activations."""
     e = jnp.zeros(nngp.shape[0]).at[0].set(0.5**0.5).at[-1].set(-(0.5**0.5))

@@ -1,6 +1,5 @@
 """NNGP and NTK of a deep network in infinite width: one compiled loop over depth."""
 
-import functools
 from typing import Any, NamedTuple, cast
 
 import jax
@@ -10,6 +9,7 @@ from jaxtyping import Array, Float, Key
 
 from ntkcheck import normalizers
 from ntkcheck.activations import Activation
+from ntkcheck.compilation import compiled
 from ntkcheck.meanfield.field import Field, dense_step, input_field
 from ntkcheck.meanfield.layer import Layer, layer
 from ntkcheck.meanfield.tangent import tail_index
@@ -166,7 +166,7 @@ def first_layer(x: Array | np.ndarray, network: Network) -> Field:
     return Field(nngp, ntk[None])
 
 
-@functools.partial(jax.jit, static_argnames="hidden")
+@compiled("hidden")
 def _readout(key: Any, start, sigma_w, sigma_b, depth: int, hidden: Layer) -> Field:
     """The readout's field; one compilation serves every depth."""
 
@@ -178,7 +178,7 @@ def _readout(key: Any, start, sigma_w, sigma_b, depth: int, hidden: Layer) -> Fi
     return Field(last.nngp, last.ntk[0])
 
 
-@functools.partial(jax.jit, static_argnames=("depth", "hidden"))
+@compiled("depth", "hidden")
 def _profile(key: Any, start, sigma_w, sigma_b, depth: int, hidden: Layer) -> tuple[Profile, Array]:
     """The fields of every dense layer, the first tangent gaining the layers' own parameters, and every draw's share."""
     trained = jnp.zeros((start.ntk.shape[0], 1, 1)).at[0].set(1)

@@ -59,7 +59,7 @@ VERDICTS = {
     "MN-2": "qualified",
     "MN-3": "refuted",
     "MN-4": "qualified",
-    "MN-5": "qualified",
+    "MN-5": "inconclusive",  # 8 pairs: the exponent of their spread has a standard error of 0.04
     "MN-6": "qualified",
     "MN-7": "qualified",
     "LT-1": "supported",
@@ -73,8 +73,8 @@ def test_the_verdicts_are_those_of_the_mathematics():
     assert {id: verdict.verdict for id, verdict in judged.items()} == VERDICTS
 
 
-def test_without_networks_the_claims_about_them_are_untested_and_the_others_are_not():
-    judged = claims.verdicts({id: answers(id) | claims.CHECKS[id](evidence({})) for id in ("MN-4", "MN-7", "LT-1")})
+def test_without_networks_the_claims_about_them_are_untested():
+    judged = claims.verdicts({id: claims.CHECKS[id](evidence({})) for id in ("MN-7", "LT-1")})
     assert {verdict.verdict for verdict in judged.values()} == {"untested"}
 
 

@@ -196,6 +196,6 @@ def test_single_precision_reaches_its_rounding():
 def test_the_loop_over_depth_is_compiled_once():
     with jax.enable_x64(True):
         meanfield.propagate(gaussian(6, 7), 2)
-        compiled = _readout._cache_size()
+        compiled = _readout.program()._cache_size()
         meanfield.propagate(gaussian(6, 11, seed=3), 5)
-        assert _readout._cache_size() == compiled
+        assert _readout.program()._cache_size() == compiled

@@ -189,6 +189,6 @@ def test_bad_batches_are_refused_by_name():
 def test_one_compilation_serves_every_depth():
     x1, x2 = overlapping(5, 4, 12)
     meanfield.propagate_across(x1, x2, 1)
-    compiled = _across._cache_size()
+    compiled = _across.program()._cache_size()
     meanfield.propagate_across(2 * x1, x2, 3, "abs", 1.2)
-    assert _across._cache_size() == compiled
+    assert _across.program()._cache_size() == compiled

@@ -18,7 +18,8 @@ from jax.core import Tracer
 P = ParamSpec("P")
 T = TypeVar("T")
 
-SINGLE_PRODUCTS = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
+OPTIMIZATION = "xla_backend_optimization_level"
+SINGLE_PRODUCTS: dict[str, Any] = {"xla_cpu_experimental_ynn_fusion_type": "LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
 
 
 def is_traced(tree: Any) -> bool:
@@ -26,31 +27,42 @@ def is_traced(tree: Any) -> bool:
     return any(isinstance(leaf, Tracer) for leaf in [*jax.tree.leaves(tree), jnp.zeros(())])
 
 
-def compiled(*static: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Compile a function once for each set of static arguments and shapes, with the options where they can be set."""
+def compiled(*static: str, optimization: int | None = None) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Compile a function once for each set of static arguments and shapes, with the options where they can be set.
+
+    Args:
+        static: Names of arguments that are part of the program.
+        optimization: XLA's optimisation level, below its own for programs that are compiled once and run a few times.
+    """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:
         inner = jax.jit(function, static_argnames=static)
 
         @functools.cache
         def outer() -> Callable[..., Any]:
-            return jax.jit(function, static_argnames=static, compiler_options=known_options())
+            return jax.jit(function, static_argnames=static, compiler_options=known_options(optimization))
 
         @functools.wraps(function)
         def call(*args: P.args, **kwargs: P.kwargs) -> T:
             run = inner if is_traced((args, kwargs)) else outer()
             return run(*args, **kwargs)
 
+        vars(call)["program"] = outer  # whose cache tells how often it was compiled
         return call
 
     return decorate
 
 
 @functools.cache
-def known_options() -> dict[str, str] | None:
-    """The options, or None where this XLA does not know them."""
+def known_options(optimization: int | None = None) -> dict[str, Any]:
+    """The options that this XLA knows."""
+    options = SINGLE_PRODUCTS if optimization is None else SINGLE_PRODUCTS | {OPTIMIZATION: optimization}
+    return {name: value for name, value in options.items() if _is_known(name, value)}
+
+
+def _is_known(name: str, value: Any) -> bool:
     try:
-        jax.jit(lambda: 0.0, compiler_options=SINGLE_PRODUCTS)()
+        jax.jit(lambda: 0.0, compiler_options={name: value})()
     except jax.errors.JaxRuntimeError:
-        return None
-    return SINGLE_PRODUCTS
+        return False
+    return True

@@ -3,8 +3,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ntkcheck.empirical import compilation
-from ntkcheck.empirical.compilation import compiled, known_options
+from ntkcheck import compilation
+from ntkcheck.compilation import compiled, known_options
 
 
 @pytest.fixture
