@@ -11,6 +11,7 @@ from ntkcheck.measurement import FINITE, INFINITE, Measurement
 from ntkcheck.stats import bonferroni_level
 
 CHECKS: dict[str, Callable[[Evidence], Answers]] = mimicnorm.CHECKS | literature.CHECKS
+QUICK = tuple(id for id in CHECKS if id != "MN-5")  # which compiles networks of several widths
 LEAST_BATCH = 4  # gradients and NTK of smaller batches are infinite under BatchNorm
 
 

@@ -61,7 +61,7 @@ def _population_slopes(rng, n, networks):
     return (1 / (2 * variances)).mean(1)
 
 
-def mn_3(evidence: Evidence, n_i: int = 8, n_o: int = 64, rho: float = 0.5, draws: int = 40000) -> Answers:
+def mn_3(evidence: Evidence, n_i: int = 8, n_o: int = 64, rho: float = 0.5, draws: int = 20000) -> Answers:
     """Lemma 1 by simulation, n_i much smaller than n_o: random inputs of correlation rho, random weights, both centred."""
     rng = evidence.generator("MN-3")
     first, noise = rng.standard_normal((2, draws, n_i))
@@ -124,10 +124,10 @@ def mn_6(evidence: Evidence) -> Answers:
     return slopes | {"lost_variance_51": exact(1 / 51)}
 
 
-def _slope_at_fan_in(evidence: Evidence, n: int, draws: int = 20000) -> Estimate:
+def _slope_at_fan_in(evidence: Evidence, n: int) -> Estimate:
     """Growth of a close pair's distance over length, across the direction of the sample, in one centred ReLU layer."""
     rng = evidence.generator(f"MN-6/{n}")
-    x, dx = rng.standard_normal((2, draws, n))
+    x, dx = rng.standard_normal((2, 2_000_000 // n, n))
     a, da = np.maximum(x, 0), np.where(x > 0, _across(dx, x), 0)
     a, da = (v - v.mean(1, keepdims=True) for v in (a, da))
     growth = _ratio(_across(da, a), a) / _ratio(_across(dx, x), x)
