@@ -103,7 +103,7 @@ def _deep_correlation(x, normalizer: str):
 def mn_5(evidence: Evidence) -> Answers:
     """Concentration of correlations, and the law of their spread in the width: one exponent per set of networks."""
     network, widths = make_network(50, "weight_mean", "relu", HE), np.array([75, 150, 300])
-    runs = [[_settled_correlation(key, evidence, network, int(n)) for n in widths] for key in evidence.keys("MN-5", 8)]
+    runs = [[_settled_correlation(key, evidence, network, int(n)) for n in widths] for key in evidence.keys("MN-5", 6)]
     spread = np.array([[correlation.std() for correlation in by_width] for by_width in runs])
     return {
         "share_batch_norm": _deep(evidence, "batch_norm", "share_near_zero"),

@@ -92,7 +92,7 @@ def correlation_slope(
         return np.stack([_slopes(key, nngp, network.sigma_w, network.sigma_b, network.depth, hidden) for key in keys])
 
 
-@compiled("depth", "hidden")
+@compiled("depth", "hidden", optimization=1)
 def _slopes(key, nngp, sigma_w, sigma_b, depth: int, hidden: Layer) -> Float[Array, " layers"]:
     """The slope of every layer, from the covariance of the first pre-activations."""
     e = jnp.zeros(nngp.shape[0]).at[0].set(0.5**0.5).at[-1].set(-(0.5**0.5))

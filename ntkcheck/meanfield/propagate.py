@@ -178,7 +178,7 @@ def _readout(key: Any, start, sigma_w, sigma_b, depth: int, hidden: Layer) -> Fi
     return Field(last.nngp, last.ntk[0])
 
 
-@compiled("depth", "hidden")
+@compiled("depth", "hidden", optimization=1)
 def _profile(key: Any, start, sigma_w, sigma_b, depth: int, hidden: Layer) -> tuple[Profile, Array]:
     """The fields of every dense layer, the first tangent gaining the layers' own parameters, and every draw's share."""
     trained = jnp.zeros((start.ntk.shape[0], 1, 1)).at[0].set(1)

@@ -78,11 +78,27 @@ def _orthogonal_gaussians(key, draws, dimensions, group_size):
     direction_key, radius_key = jax.random.split(key)
     width = min(draws, dimensions)
     blocks = -(-draws // width)
-    q, r = jnp.linalg.qr(jax.random.normal(direction_key, (group_size, blocks, dimensions, width)))
-    haar = q * jnp.sign(jnp.diagonal(r, axis1=-2, axis2=-1))[..., None, :]
-    directions = haar.mT.reshape(group_size, -1, dimensions)[:, :draws]
+    vectors = _orthonormal(jax.random.normal(direction_key, (group_size, blocks, width, dimensions)))
+    directions = vectors.reshape(group_size, -1, dimensions)[:, :draws]
     radii = jnp.sqrt(2 * jax.random.gamma(radius_key, dimensions / 2, (group_size, draws, 1)))
     return jnp.moveaxis(radii * directions, 0, 2)
+
+
+def _orthonormal(rows):
+    """Gram-Schmidt on the rows of Gaussian matrices: uniformly distributed orthonormal rows.
+
+    Not LAPACK's QR: jaxlib's batched factorisations wait for workers of the thread pool that they run on themselves, and two at
+    the same time have been seen to wait for ever (jaxlib 0.10.2, CPU).
+    """
+
+    def step(k, rows):
+        row = jax.lax.dynamic_index_in_dim(rows, k, axis=-2, keepdims=True)
+        row = row / jnp.sqrt(jnp.sum(row**2, axis=-1, keepdims=True))
+        along = jnp.sum(rows * row, axis=-1, keepdims=True)
+        later = (jnp.arange(rows.shape[-2]) > k)[:, None]
+        return jax.lax.dynamic_update_index_in_dim(jnp.where(later, rows - along * row, rows), row, k, axis=-2)
+
+    return jax.lax.fori_loop(0, rows.shape[-2], step, rows)
 
 
 def square_root(
@@ -117,7 +133,7 @@ def tangent_moments(
     """
     draw_key, noise_key = jax.random.split(key)
     u = draw(draw_key, law, field.nngp)
-    roots = jax.vmap(lambda theta: square_root(theta)[0])(field.ntk)
+    roots = jax.lax.map(lambda theta: square_root(theta)[0], field.ntk)
     moved = _push_columns(function, u, roots) if law.group_size == 1 else _push_noise(noise_key, function, u, roots)
     theta = jnp.einsum("tsbv,tscv->tbc", moved, moved) / (law.draws * law.group_size)
     if law.exact_radius:

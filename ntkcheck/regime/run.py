@@ -13,6 +13,8 @@ from ntkcheck.regime.settings import Experiment
 from ntkcheck.regime.verdict import Regime, regimes
 
 LEVEL = 0.95
+# Normalisers without batched factorisations: two of those at the same time can wait for each other for ever (jaxlib 0.10.2, CPU).
+OVERLAPPING = {"none", "weight_mean", "batch_norm", "layer_norm", "iter_norm"}
 
 
 @dataclass
@@ -65,7 +67,7 @@ def run(
         for side, measure in SIDES.items()
     }
     total = len(sides) + len(claim_ids)
-    executor = ThreadPoolExecutor(max_workers=2)
+    executor = ThreadPoolExecutor(max_workers=2 if set(result.experiment.networks) <= OVERLAPPING else 1)
 
     def in_order(stages):
         futures = {stage: executor.submit(_timed, *work) for stage, work in stages.items()}

@@ -52,12 +52,12 @@ class Settings:
     width: int = 300
     batch_size: int = 32
     pairs: int = 200
-    seeds: int = 12
+    seeds: int = 10
     sigma_w: float | None = None
     sigma_b: float = 0.0
     group_size: int | None = None
     iterations: int = 5
-    samples: int = 4096
+    samples: int = 3072
     seed: int = 0
 
     def quick(self) -> "Settings":

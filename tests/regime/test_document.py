@@ -13,6 +13,7 @@ from ntkcheck.measurement import FINITE, Measurement
 from ntkcheck.regime import Result, document
 from ntkcheck.regime.document import COLUMNS, to_csv, to_json
 from ntkcheck.regime.folder import claim_file, claim_folder, write_numbers
+from ntkcheck.regime.table import with_error
 from ntkcheck.stats import Estimate, interval
 from tests.regime import experiment, made_up
 
@@ -143,3 +144,21 @@ def test_claiming_leaves_nothing_and_changes_nothing(tmp_path):
     (tmp_path / "kept.json").write_text("content")
     assert claim_file(tmp_path / "kept.json").read_text() == "content"
     assert not claim_file(tmp_path / "deep" / "new.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("estimate", "words"),
+    [
+        (Estimate(1.46942, 0.0123, 10), "1.469(12)"),
+        (Estimate(1.46942, 0.003, 10), "1.469(3)"),
+        (Estimate(-0.1, 0.2, 10), "-0.1(2)"),
+        (Estimate(1234.5, 56.0, 10), "1234(56)"),
+        (Estimate(3.2e6, 1e5, 10), "3.20e+06 ± 1e+05"),
+        (Estimate(1.46694220, 0.0, 0), "1.4669"),
+        (Estimate(math.inf, 0.0, 0), "inf"),
+        (Estimate(math.nan, math.nan, 3), "nan"),
+        (None, "-"),
+    ],
+)
+def test_errors_are_written_in_the_last_digits(estimate, words):
+    assert with_error(estimate) == words

@@ -229,12 +229,14 @@ def test_the_default_weight_scale_keeps_gradients(activation, sigma_w):
 
 
 def test_quick_asks_the_same_with_less():
-    quick = Settings().quick()
-    assert (quick.depth, quick.pairs, quick.seeds, quick.samples) == (16, 64, 3, 512)
-    less = Settings(depth=4, pairs=10, seeds=2, samples=100)
+    full, quick = Settings(), Settings().quick()
+    changed = {name for name in vars(full) if getattr(quick, name) != getattr(full, name)}
+    assert changed == {"normalizers", "pairs", "seeds", "samples"}
+    assert all(getattr(quick, name) < getattr(full, name) for name in changed - {"normalizers"})
+    assert set(quick.normalizers) < set(full.normalizers)
+    # What was asked for by name, and what is less already, stays.
+    less = Settings(pairs=10, seeds=2, samples=100, normalizers=("iter_norm",))
     assert less.quick() == less
-    changed = {name for name in vars(quick) if getattr(quick, name) != getattr(Settings(), name)}
-    assert changed == {"depth", "pairs", "seeds", "samples"}
 
 
 def test_default_groups_divide_every_width():
