@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from ntkcheck.measurement import INFINITE
 from ntkcheck.regime.curves import Curve
+from ntkcheck.regime.finite import NTK_NETWORKS
 from ntkcheck.regime.settings import Settings
 
 # Okabe & Ito's colours: told apart with every common colour vision, and in grey.
@@ -51,7 +52,8 @@ def draw(curves: Iterable[Curve], settings: Settings) -> Figure:
         figure.legend(handles, labels, loc="outside lower center", ncols=min(len(names), 5), frameon=False)
         figure.suptitle(
             f"{settings.activation}, width {settings.width}, batches of {settings.batch_size} from {Path(settings.data).name}; "
-            f"lines: infinite width; points: mean over {settings.seeds} networks ± standard error",
+            f"lines: infinite width; points: mean over {settings.seeds} networks (NTK: {min(NTK_NETWORKS, settings.seeds)}) "
+            "± standard error",
             fontsize=9,
         )
     return figure
