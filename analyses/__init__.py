@@ -1,0 +1,1 @@
+"""One file per study: the grid that it measures, nothing else."""
