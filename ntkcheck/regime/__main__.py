@@ -16,13 +16,14 @@ from ntkcheck.errors import unknown_name
 from ntkcheck.regime import folder as results
 from ntkcheck.regime import table
 from ntkcheck.regime.document import to_json
-from ntkcheck.regime.run import Result, run
+from ntkcheck.regime.run import OVERLAPPING, Result, run
 from ntkcheck.regime.settings import DEFAULT_NORMALIZERS, Settings, prepare
 from ntkcheck.regime.verdict import VERDICTS
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 DEFAULT = Settings()
 CONSOLE = Console(stderr=True)  # progress and messages; standard output is for results
+NO_THREAD_POOL = "--xla_cpu_multi_thread_eigen=false"
 LEAST_COLUMNS = 160  # of tables where the output is not a terminal
 
 
@@ -93,6 +94,8 @@ def main(
 ) -> None:
     """Test which regime normalisers put a deep network in: order, criticality or chaos, in infinite and in finite width."""
     jax.config.update("jax_enable_x64", True)
+    if not set(_chosen(normalizer)) <= OVERLAPPING and NO_THREAD_POOL not in os.environ.get("XLA_FLAGS", ""):
+        _restart_without_thread_pool()
     settings = Settings(
         data=data,
         normalizers=_chosen(normalizer),
@@ -126,6 +129,12 @@ def main(
 
 def _chosen(given: list[str] | None) -> tuple[str, ...]:
     return tuple(name.strip() for item in given for name in item.split(",")) if given else DEFAULT_NORMALIZERS
+
+
+def _restart_without_thread_pool() -> None:
+    """Start over with XLA off its thread pool, on which batched factorisations can wait for each other for ever (see `run`)."""
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {NO_THREAD_POOL}"  # read once, when JAX is imported
+    os.execv(sys.executable, [sys.executable, "-m", "ntkcheck.regime", *sys.argv[1:]])
 
 
 def _word(option: str, word: str | None) -> str | None:
