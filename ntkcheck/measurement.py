@@ -1,7 +1,6 @@
-"""Measurements by name: a value, its standard error, how it was obtained."""
+"""A measurement: what was measured, its value with its uncertainty, and how it was obtained."""
 
 import math
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -13,21 +12,33 @@ INFINITE = "infinite"
 FINITE = "finite"
 
 
-class Measurement(NamedTuple):
-    """One measured number.
+class Series(NamedTuple):
+    """An estimate at each of several places: layers, eigenvalues.
 
     Attributes:
-        subject: What is measured: a normaliser's name, or the claim that the measurement serves.
-        quantity: Which number of it.
-        width: `INFINITE` or `FINITE`.
+        value: Means over samples.
+        sem: Standard errors; zeros where there is no sampling noise.
+        n: Number of independent samples, 0 where there is no sampling noise.
+        at: The places: layer numbers, batch sizes.
+    """
+
+    value: Float[np.ndarray, " places"]
+    sem: Float[np.ndarray, " places"]
+    n: int
+    at: Float[np.ndarray, " places"]
+
+
+class Measurement(NamedTuple):
+    """One measured quantity.
+
+    Attributes:
+        quantity: Its name; what it is the quantity of stands in the parameters of the function that measured it.
         estimate: Value, standard error and sample count.
         method: How it was obtained, with what the error covers.
     """
 
-    subject: str
     quantity: str
-    width: str
-    estimate: Estimate
+    estimate: Estimate | Series
     method: str
 
 
@@ -41,6 +52,14 @@ def summarize(samples: Float[np.ndarray, " samples"]) -> Estimate:
     return Estimate(float(np.mean(samples)), math.nan, len(samples))
 
 
+def series(samples: Float[np.ndarray, "samples places"], at: Float[np.ndarray, " places"]) -> Series:
+    """The mean over samples at every place with its standard error; a single sample is a value without sampling noise."""
+    count = len(samples)
+    if count == 1:
+        return Series(samples[0], np.zeros_like(samples[0]), 0, np.asarray(at, float))
+    return Series(samples.mean(0), samples.std(0, ddof=1) / count**0.5, count, np.asarray(at, float))
+
+
 def confidence_interval(estimate: Estimate, level: float) -> Interval:
     """The estimate's interval at `level`; a value that is not finite stands for itself, [inf, inf] or [nan, nan]."""
     if not math.isfinite(estimate.value):
@@ -48,26 +67,16 @@ def confidence_interval(estimate: Estimate, level: float) -> Interval:
     return interval(estimate, level)
 
 
-class Measurements:
-    """Measurements in the order in which they were made, found by subject, quantity and width."""
-
-    def __init__(self) -> None:
-        self._by_key: dict[tuple[str, str, str], Measurement] = {}
-
-    def add(self, measurement: Measurement) -> None:
-        """Keep a measurement; a key is measured once."""
-        key = measurement[:3]
-        if key in self._by_key:
-            raise ValueError(f"`measurement` {key} was made already; give the second one a name of its own.")
-        self._by_key[key] = measurement
-
-    def find(self, subject: str, quantity: str, width: str = FINITE) -> Estimate | None:
-        """The estimate under a key, or None where this run did not measure it."""
-        found = self._by_key.get((subject, quantity, width))
-        return found.estimate if found else None
-
-    def __iter__(self) -> Iterator[Measurement]:
-        return iter(self._by_key.values())
-
-    def __len__(self) -> int:
-        return len(self._by_key)
+def with_error(estimate: Estimate | None) -> str:
+    """A value with its standard error in the last digits, 1.469(12); without noise, five digits and no parentheses."""
+    if estimate is None:
+        return "-"
+    value, sem, _ = estimate
+    if not sem or not math.isfinite(value):
+        return f"{value:.5g}"
+    if abs(value) >= 1e5:
+        return f"{value:.2e} ± {sem:.0e}"
+    digits = 0
+    while sem * 10**digits < 2 and digits < 8:
+        digits += 1
+    return f"{value:.{digits}f}({sem * 10**digits:.0f})"

@@ -3,40 +3,8 @@ import math
 import numpy as np
 import pytest
 
-from ntkcheck.measurement import FINITE, INFINITE, Measurement, Measurements, confidence_interval, summarize
+from ntkcheck.measurement import confidence_interval, series, summarize, with_error
 from ntkcheck.stats import Estimate, Interval, interval, mean_estimate
-
-
-def measurement(subject="none", quantity="gradient_growth", width=FINITE, value=1.0):
-    return Measurement(subject, quantity, width, Estimate(value, 0.1, 10), "made up")
-
-
-def test_measurements_are_found_by_subject_quantity_and_width():
-    found = Measurements()
-    found.add(measurement())
-    found.add(measurement(width=INFINITE, value=2.0))
-    assert found.find("none", "gradient_growth") == Estimate(1.0, 0.1, 10)
-    assert found.find("none", "gradient_growth", INFINITE) == Estimate(2.0, 0.1, 10)
-    assert found.find("none", "correlation_slope") is None
-    assert found.find("batch_norm", "gradient_growth") is None
-
-
-def test_measurements_keep_their_order():
-    found = Measurements()
-    made = [measurement(subject) for subject in ("b", "a", "c")]
-    for each in made:
-        found.add(each)
-    assert list(found) == made
-    assert len(found) == 3
-
-
-def test_a_second_measurement_of_the_same_is_refused():
-    found = Measurements()
-    found.add(measurement())
-    message = r"`measurement` \('none', 'gradient_growth', 'finite'\) was made already; give the second one a name"
-    with pytest.raises(ValueError, match=message):
-        found.add(measurement(value=2.0))
-    assert found.find("none", "gradient_growth") == Estimate(1.0, 0.1, 10)
 
 
 def test_finite_samples_are_summarised_by_their_mean():
@@ -55,3 +23,32 @@ def test_the_interval_of_a_breakdown_is_itself():
     assert confidence_interval(estimate, 0.9) == interval(estimate, 0.9)
     assert confidence_interval(Estimate(math.inf, 0.0, 0), 0.9) == Interval(math.inf, math.inf)
     np.testing.assert_equal(confidence_interval(Estimate(math.nan, math.nan, 4), 0.9), (math.nan, math.nan))
+
+
+def test_a_series_is_a_mean_at_every_place_with_its_standard_error():
+    samples = np.array([[1.0, 2.0], [3.0, 2.0], [5.0, 2.0]])
+    found = series(samples, [1, 2])
+    np.testing.assert_array_equal(found.value, [3, 2])
+    np.testing.assert_allclose(found.sem, [2 / 3**0.5, 0])
+    assert (found.n, list(found.at)) == (3, [1, 2])
+    single = series(samples[:1], [1, 2])
+    np.testing.assert_array_equal(single.sem, [0, 0])
+    assert single.n == 0
+
+
+@pytest.mark.parametrize(
+    ("estimate", "words"),
+    [
+        (Estimate(1.46942, 0.0123, 10), "1.469(12)"),
+        (Estimate(1.46942, 0.003, 10), "1.469(3)"),
+        (Estimate(-0.1, 0.2, 10), "-0.1(2)"),
+        (Estimate(1234.5, 56.0, 10), "1234(56)"),
+        (Estimate(3.2e6, 1e5, 10), "3.20e+06 ± 1e+05"),
+        (Estimate(1.46694220, 0.0, 0), "1.4669"),
+        (Estimate(math.inf, 0.0, 0), "inf"),
+        (Estimate(math.nan, math.nan, 3), "nan"),
+        (None, "-"),
+    ],
+)
+def test_errors_are_written_in_the_last_digits(estimate, words):
+    assert with_error(estimate) == words

@@ -1,21 +1,25 @@
 """The ledger of claims: statements and bounds as data, one small check a claim, one function that judges them all."""
 
-from ntkcheck.claims.check import CHECKS, QUICK, measure, verdicts
-from ntkcheck.claims.evidence import Answers, Evidence
-from ntkcheck.claims.judge import Claim, Outcome, Test, Verdict, judge
+from ntkcheck.claims.check import Checked, check, known, rests_on, stale, verdicts
+from ntkcheck.claims.evidence import Answers, Evidence, exact
+from ntkcheck.claims.judge import LEVEL, Claim, Outcome, Test, Verdict, judge
 from ntkcheck.claims.ledger import load
 
 __all__ = [
-    "CHECKS",
-    "QUICK",
+    "LEVEL",
     "Answers",
+    "Checked",
     "Claim",
     "Evidence",
     "Outcome",
     "Test",
     "Verdict",
+    "check",
+    "exact",
     "judge",
+    "known",
     "load",
-    "measure",
+    "rests_on",
+    "stale",
     "verdicts",
 ]

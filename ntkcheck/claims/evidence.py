@@ -1,45 +1,88 @@
-"""What a check may use: the run's measurements and its inputs."""
+"""What a check may use: measurements from the store, made where they are missing, and inputs."""
 
+import threading
 import zlib
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from ntkcheck.measurement import Measurements
+from ntkcheck.measurement import FINITE
+from ntkcheck.regime.cells import normalizer_regime
+from ntkcheck.regime.settings import Experiment
 from ntkcheck.stats import Estimate
+from ntkcheck.store import Record, Store, key_of, reference
+from ntkcheck.sweep import obtain
 
 Answers = dict[str, Estimate | None]
 
 
-class Evidence(NamedTuple):
-    """A run as the checks of claims see it.
+@dataclass(frozen=True)
+class Evidence:
+    """Measurements and inputs as the checks of claims see them.
 
     Attributes:
-        found: Its measurements.
-        batches: Its mini-batches, (batches, batch, features).
-        depth: Its hidden layers.
-        seed: Of what a check samples itself.
+        store: Where measurements are.
+        experiment: Networks and data that the checks about deep networks speak of.
+        measures: Whether what the store lacks is measured; else it is missing.
+        used: Records that a check has used, by key.
+        turn: Held while something is measured, so that two checks that need the same do not both measure it.
     """
 
-    found: Measurements
-    batches: Float[np.ndarray, "batches batch features"]
-    depth: int
-    seed: int
+    store: Store
+    experiment: Experiment
+    measures: bool = True
+    used: dict[str, Record] = field(default_factory=dict)
+    turn: Any = field(default_factory=threading.RLock, repr=False)
+
+    def for_one_check(self) -> "Evidence":
+        """The same, with its own account of what is used."""
+        return replace(self, used={})
+
+    def obtain(self, function: Callable[..., Any], **parameters: Any) -> Record | None:
+        """The record of a measure function at these parameters, or None where it is missing and may not be measured, or failed."""
+        with self.turn:
+            if self.measures:
+                record = obtain(self.store, function, parameters)
+            else:
+                record = self.store.find(key_of(reference(function), parameters))
+        if record is None or record.failure:
+            return None
+        self.used[record.key] = record
+        return record
+
+    def find(self, normalizer: str, quantity: str, side: str = FINITE) -> Estimate | None:
+        """What the experiment's networks show under a normaliser; None where they are not those that the claims speak of."""
+        if not self.experiment.is_the_papers:
+            return None
+        record = self.obtain(normalizer_regime, **self.experiment.cell(normalizer, side))
+        found = record and record.find(quantity)
+        return found if isinstance(found, Estimate) else None
+
+    @property
+    def batches(self) -> Float[np.ndarray, "batches batch features"]:
+        """The experiment's mini-batches."""
+        return self.experiment.batches
 
     @property
     def batch_size(self) -> int:
         """Samples that are normalised together."""
-        return self.batches.shape[1]
+        return self.experiment.settings.batch_size
+
+    @property
+    def depth(self) -> int:
+        """Hidden layers of the experiment's networks."""
+        return self.experiment.settings.depth
 
     def generator(self, name: str) -> np.random.Generator:
         """NumPy's generator for the quantity of this name, whatever the order of the checks."""
-        return np.random.default_rng([self.seed, zlib.crc32(name.encode())])
+        return np.random.default_rng([self.experiment.settings.seed, zlib.crc32(name.encode())])
 
-    def keys(self, name: str, count: int) -> list[Array]:
-        """JAX keys for the quantity of this name."""
-        return list(jax.random.split(jax.random.fold_in(jax.random.key(self.seed), zlib.crc32(name.encode())), count))
+    def key(self, name: str) -> Array:
+        """A JAX key for the quantity of this name."""
+        return self.experiment.key(name)
 
 
 def exact(value: float) -> Estimate:

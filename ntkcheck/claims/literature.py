@@ -22,7 +22,7 @@ def lt_1(evidence: Evidence) -> Answers:
     diagonal, off_diagonal = np.diag(nngp), nngp[~np.eye(batch, dtype=bool)]
     expected = 2 * float(activations.get("relu").dual(*np.array([1, 1, -1 / (batch - 1)])))  # J(-1/(B-1))
     rate = gradient_growth(evidence.batch_size)
-    measured = evidence.found.find("batch_norm", "gradient_growth", FINITE)
+    measured = evidence.find("batch_norm", "gradient_growth", FINITE)
     return {
         "fixed_point_variance": exact(_furthest(diagonal, 0.5)),
         "fixed_point_correlation": exact(_furthest(2 * off_diagonal, expected) - expected),
@@ -79,6 +79,3 @@ def _equal_lengths(x):
     """
     x = x - x.mean(1, keepdims=True)
     return x * np.sqrt(x.shape[1]) / np.linalg.norm(x, axis=1, keepdims=True)
-
-
-CHECKS = {"LT-1": lt_1, "LT-2": lt_2, "LT-4": lt_4}

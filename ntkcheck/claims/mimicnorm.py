@@ -1,5 +1,6 @@
 """The checks of MimicNorm's claims: one small function each, from a run's evidence to the estimates that its tests name."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -21,7 +22,7 @@ PAPERS_DEPTH = 50  # supplement, Figs. 1 and 2
 
 def _deep(evidence: Evidence, normalizer: str, quantity: str) -> Estimate | None:
     """What networks as deep as the paper's show; shallower ones show neither the end nor what is beyond depth 20."""
-    return evidence.found.find(normalizer, quantity, FINITE) if evidence.depth >= PAPERS_DEPTH else None
+    return evidence.find(normalizer, quantity, FINITE) if evidence.depth >= PAPERS_DEPTH else None
 
 
 def mn_1(evidence: Evidence) -> Answers:
@@ -81,10 +82,10 @@ def mn_4(evidence: Evidence) -> Answers:
     """Weight mean against the claimed map, and, for the record, its kernel's distance from BatchNorm's."""
     return {
         "kernel_distance": _distance(evidence),
-        "slope_infinite": evidence.found.find("weight_mean", "correlation_slope", INFINITE),
-        "slope_finite": evidence.found.find("weight_mean", "correlation_slope", FINITE),
-        "pair_correlation": evidence.found.find("weight_mean", "pair_correlation", FINITE),
-        "gradient_growth": evidence.found.find("weight_mean", "gradient_growth", FINITE),
+        "slope_infinite": evidence.find("weight_mean", "correlation_slope", INFINITE),
+        "slope_finite": evidence.find("weight_mean", "correlation_slope", FINITE),
+        "pair_correlation": evidence.find("weight_mean", "pair_correlation", FINITE),
+        "gradient_growth": evidence.find("weight_mean", "gradient_growth", FINITE),
     }
 
 
@@ -103,7 +104,10 @@ def _deep_correlation(x, normalizer: str):
 def mn_5(evidence: Evidence) -> Answers:
     """Concentration of correlations, and the law of their spread in the width: one exponent per set of networks."""
     network, widths = make_network(50, "weight_mean", "relu", HE), np.array([75, 150, 300])
-    runs = [[_settled_correlation(key, evidence, network, int(n)) for n in widths] for key in evidence.keys("MN-5", 6)]
+    runs = [
+        [_settled_correlation(key, evidence, network, int(n)) for n in widths]
+        for key in jax.random.split(evidence.key("MN-5"), 6)
+    ]
     spread = np.array([[correlation.std() for correlation in by_width] for by_width in runs])
     return {
         "share_batch_norm": _deep(evidence, "batch_norm", "share_near_zero"),
@@ -145,7 +149,7 @@ def _ratio(vector, reference):
 
 def mn_7(evidence: Evidence) -> Answers:
     """Second moment under weight mean with weights scaled by 1.2, and exactly: a factor on the growth of a homogeneous network."""
-    measured = evidence.found.find("weight_mean", "second_moment_growth", FINITE)
+    measured = evidence.find("weight_mean", "second_moment_growth", FINITE)
     infinite = 1 - 1 / np.pi  # at He variance
     return {
         "growth_1.2": _scaled(measured, 1.2**2),
@@ -156,6 +160,3 @@ def mn_7(evidence: Evidence) -> Answers:
 
 def _scaled(estimate: Estimate | None, factor: float) -> Estimate | None:
     return estimate and Estimate(factor * estimate.value, factor * estimate.sem, estimate.n)
-
-
-CHECKS = {"MN-1": mn_1, "MN-2": mn_2, "MN-3": mn_3, "MN-4": mn_4, "MN-5": mn_5, "MN-6": mn_6, "MN-7": mn_7}

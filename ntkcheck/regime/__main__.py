@@ -3,25 +3,31 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import jax
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from ntkcheck import activations, claims, normalizers
+from ntkcheck.claims import document as claims_document
+from ntkcheck.claims import table as claims_table
 from ntkcheck.errors import unknown_name
 from ntkcheck.regime import folder as results
 from ntkcheck.regime import table
 from ntkcheck.regime.document import to_json
-from ntkcheck.regime.run import OVERLAPPING, Result, run
-from ntkcheck.regime.settings import DEFAULT_NORMALIZERS, Settings, prepare
+from ntkcheck.regime.run import OVERLAPPING, Result, run, stored
+from ntkcheck.regime.settings import DEFAULT_NORMALIZERS, Experiment, Settings, prepare
 from ntkcheck.regime.verdict import VERDICTS
+from ntkcheck.store import Store, StoreError
+from ntkcheck.store.option import DEFAULT_STORE, StorePath
+from ntkcheck.sweep import progress_bar
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 DEFAULT = Settings()
+CLAIMS = ("MN-1", "MN-2", "MN-3", "MN-4", "MN-5", "MN-6", "MN-7", "LT-1", "LT-2", "LT-4")  # on what such a run measures
+SLOW_CLAIMS = {"MN-5"}  # which compiles networks of several widths
 CONSOLE = Console(stderr=True)  # progress and messages; standard output is for results
 NO_THREAD_POOL = "--xla_cpu_multi_thread_eigen=false"
 LEAST_COLUMNS = 160  # of tables where the output is not a terminal
@@ -84,6 +90,11 @@ def main(
         ),
     ] = None,
     expect_gradient: Annotated[str | None, typer.Option(help="The same for the gradient.")] = None,
+    store: StorePath = DEFAULT_STORE,
+    workers: Annotated[int, typer.Option(help="Local processes to measure in; 0 measures in this one.")] = 0,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler whose workers measure instead.")
+    ] = None,
     quick: Annotated[
         bool,
         typer.Option(
@@ -114,16 +125,22 @@ def main(
     )
     try:
         expected = {"correlation": _word("expect", expect), "gradient": _word("expect_gradient", expect_gradient)}
-        result = Result(prepare(settings.quick() if quick else settings))
+        experiment = prepare(settings.quick() if quick else settings)
         folder = results.claim_folder(output)
         if json not in (None, "-"):
             results.claim_file(Path(json))
-    except (ValueError, FileNotFoundError) as error:
+        with Store(store) as opened:
+            try:
+                with progress_bar(CONSOLE) as on_progress:
+                    result = run(experiment, opened, workers, scheduler, on_progress)
+                verdicts = _judged(experiment, opened, SLOW_CLAIMS if quick else set())
+            except KeyboardInterrupt:
+                _interrupted(stored(experiment, opened), folder)
+    except (ValueError, FileNotFoundError, StoreError) as error:
         CONSOLE.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from None
-    _run(result, folder, claims.QUICK if quick else tuple(claims.CHECKS))
-    _show(result, folder, json)
-    if not _as_expected(result, expected):
+    _show(result, verdicts, folder, json)
+    if not _as_expected(result, expected) or result.failures:
         raise typer.Exit(1)
 
 
@@ -143,43 +160,41 @@ def _word(option: str, word: str | None) -> str | None:
     return word
 
 
-def _run(result: Result, folder: Path, claim_ids: tuple[str, ...]) -> None:
-    """Run with progress on standard error; an interruption leaves what was measured, and says so."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
+def _interrupted(result: Result, folder: Path) -> NoReturn:
+    """Leave what was measured where a reader looks for it, and say so."""
+    results.write_numbers(result, {}, folder)
+    CONSOLE.print(
+        f"[yellow]interrupted[/yellow] with {len(result.records)} of {2 * len(result.experiment.networks)} measured; they are in "
+        f"the store, and in {escape(str(folder))}; the same command goes on from there",
+        soft_wrap=True,
     )
-    try:
-        with Progress(*columns, console=CONSOLE) as progress:
-            task = progress.add_task("starting", total=None)
-            run(
-                result,
-                claim_ids=claim_ids,
-                on_stage=lambda name, done, total: progress.update(task, description=name, completed=done, total=total),
-                on_change=lambda result: results.write_numbers(result, folder),
-            )
-    except KeyboardInterrupt:
-        results.write_numbers(result, folder)
-        CONSOLE.print(
-            f"[yellow]interrupted[/yellow] after {len(result.seconds)} stages; what was measured until then is in "
-            f"{escape(str(folder))}",
-            soft_wrap=True,
+    os._exit(130)  # an ordinary exit would wait for the cells that are still computing
+
+
+def _judged(experiment: Experiment, store: Store, left_out: set[str]) -> dict[str, claims.Verdict]:
+    """Verdicts on the claims that such networks bear on; what they need of other normalisers is used if the store has it."""
+    ledger = {id: claim for id, claim in claims.load().items() if id in CLAIMS and id not in left_out}
+    evidence = claims.Evidence(store, experiment, measures=False)
+    with CONSOLE.status("claims") as status:
+        found = claims.check(
+            ledger, evidence, on_done=lambda id, done: status.update(f"claims: {done} of {len(ledger)}")
         )
-        os._exit(130)  # an ordinary exit would wait for the stages that are still computing
+    return claims.verdicts(ledger, {id: checked.answers for id, checked in found.items()})
 
 
-def _show(result: Result, folder: Path, json: str | None) -> None:
-    paths = [*results.write_numbers(result, folder), *results.write_figure(result, folder)]
+def _show(result: Result, verdicts: dict[str, claims.Verdict], folder: Path, json: str | None) -> None:
+    judged = claims_document.document(verdicts)
+    paths = [*results.write_numbers(result, judged, folder), *results.write_figure(result, folder)]
     if json == "-":
-        sys.stdout.write(to_json(result))
+        sys.stdout.write(to_json(result, judged))
     else:
         out = Console()
-        Console(width=max(out.width, LEAST_COLUMNS) if not out.is_terminal else None).print(table.render(result))
+        wide = Console(width=max(out.width, LEAST_COLUMNS) if not out.is_terminal else None)
+        wide.print(table.render(result), claims_table.render(verdicts))
     if json not in (None, "-"):
-        Path(json).write_text(to_json(result), encoding="utf-8")
+        Path(json).write_text(to_json(result, judged), encoding="utf-8")
+    for (name, width), reason in result.failures.items():
+        CONSOLE.print(f"[red]failed[/red] {escape(name)}, {width} width: {escape(reason)}", soft_wrap=True)
     CONSOLE.print(f"results in {escape(str(folder))}: {', '.join(path.name for path in paths)}", soft_wrap=True)
 
 

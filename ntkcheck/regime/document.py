@@ -1,23 +1,26 @@
-"""The result as one JSON object, and as CSV rows."""
+"""The result as one JSON object and as CSV rows."""
 
 import csv
 import io
-import json
-import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from ntkcheck.claims import Verdict
+from ntkcheck.json_text import json_text
 from ntkcheck.measurement import confidence_interval
-from ntkcheck.regime.provenance import provenance
-from ntkcheck.regime.run import LEVEL, Result
+from ntkcheck.regime.run import LEVEL, Curve, Result
 from ntkcheck.regime.verdict import Regime
 
-COLUMNS: tuple[str, ...] = ("subject", "quantity", "width", "value", "sem", "n", "low", "high", "method")
+COLUMNS: tuple[str, ...] = ("subject", "quantity", "width", "value", "sem", "n", "low", "high", "method", "record")
 
 
-def document(result: Result) -> dict[str, Any]:
-    """One object with all of a run; the same settings on the same machine give the same object but for `times`."""
+def document(result: Result, claims: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """One object with all of a run; the same settings on the same machine give the same object but for `times`.
+
+    Args:
+        result: What is known of the experiment.
+        claims: Verdicts on claims, as they are to be written.
+    """
     settings = asdict(result.experiment.settings)
     chosen = zip(settings["normalizers"], result.experiment.networks, strict=True)
     settings["normalizers"] = [choice if isinstance(choice, str) else name for choice, name in chosen]
@@ -29,21 +32,25 @@ def document(result: Result) -> dict[str, Any]:
         "data": result.experiment.source,
         "level": LEVEL,
         "verdicts": {name: _respects(found) for name, found in result.regimes().items()},
-        "claims": {id: _claim(verdict) for id, verdict in result.verdicts().items()},
+        "claims": claims or {},
         "measurements": rows(result),
-        "curves": [_curve(curve) for curve in result.curves],
-        "provenance": provenance(),
-        "times": {"seconds": {name: round(seconds, 3) for name, seconds in result.seconds.items()}},
+        "curves": [_curve(curve) for curve in result.curves()],
+        "failures": {f"{name}, {width} width": reason for (name, width), reason in result.failures.items()},
+        "provenance": _provenance(result),
+        "times": {
+            "seconds": {f"{name}, {width} width": round(r.seconds, 3) for (name, width), r in result.records.items()},
+            "started": {f"{name}, {width} width": r.started for (name, width), r in result.records.items()},
+        },
     }
 
 
-def to_json(result: Result) -> str:
-    """The document as JSON text; numbers that are not finite are the strings "inf", "-inf" and "nan", because JSON has none."""
-    return json.dumps(_jsonable(document(result)), indent=1, allow_nan=False) + "\n"
+def to_json(result: Result, claims: Mapping[str, Any] | None = None) -> str:
+    """The document as JSON text."""
+    return json_text(document(result, claims))
 
 
 def to_csv(result: Result) -> str:
-    """One row a measurement."""
+    """One row a number."""
     text = io.StringIO()
     writer = csv.DictWriter(text, list(COLUMNS), lineterminator="\n")
     writer.writeheader()
@@ -52,18 +59,28 @@ def to_csv(result: Result) -> str:
 
 
 def rows(result: Result) -> list[dict[str, Any]]:
-    """Measurements with their intervals at the run's level, as flat rows."""
+    """Numbers with their intervals at the run's level, as flat rows; `record` is what `ntkcheck store show` takes."""
     return [
         {
-            "subject": m.subject,
-            "quantity": m.quantity,
-            "width": m.width,
-            **m.estimate._asdict(),
-            **confidence_interval(m.estimate, LEVEL)._asdict(),
-            "method": m.method,
+            "subject": row.subject,
+            "quantity": row.quantity,
+            "width": row.width,
+            **row.estimate._asdict(),
+            **confidence_interval(row.estimate, LEVEL)._asdict(),
+            "method": row.method,
+            "record": row.record.key[:12],
         }
-        for m in result.measurements
+        for row in result.rows()
     ]
+
+
+def _provenance(result: Result) -> list[dict[str, str]]:
+    """Where the numbers come from; one entry where all come from the same versions and device."""
+    found: list[dict[str, str]] = []
+    for record in result.records.values():
+        if record.provenance not in found:
+            found.append(record.provenance)
+    return found
 
 
 def _respects(found: dict[str, Regime]) -> dict[str, Any]:
@@ -80,38 +97,7 @@ def _respects(found: dict[str, Regime]) -> dict[str, Any]:
     }
 
 
-def _claim(verdict: Verdict) -> dict[str, Any]:
-    estimate, ends = verdict.decisive.estimate, verdict.decisive.interval
-    return {
-        "verdict": verdict.verdict,
-        "value": estimate.value if estimate else None,
-        "low": ends.low if ends else None,
-        "high": ends.high if ends else None,
-        "reason": verdict.reason,
-        "decided_by": verdict.decisive.test.name,
-        "bounds": [verdict.decisive.test.low, verdict.decisive.test.high],
-        "statement": verdict.claim.statement,
-        "source": verdict.claim.source,
-        "tests": [_outcome(outcome) for outcome in verdict.outcomes],
-    }
-
-
-def _outcome(outcome) -> dict[str, Any]:
-    measured = {"value": None, "sem": None, "n": None, "low": None, "high": None}
-    if outcome.estimate:
-        measured = outcome.estimate._asdict() | outcome.interval._asdict()
-    return {**asdict(outcome.test), "answer": outcome.answer, "measured": measured}
-
-
-def _curve(curve) -> dict[str, Any]:
-    return {key: value.tolist() if hasattr(value, "tolist") else value for key, value in curve._asdict().items()}
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _jsonable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_jsonable(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value
+def _curve(curve: Curve) -> dict[str, Any]:
+    value, sem, n, depth = curve.series
+    through = {"depth": depth.tolist(), "value": value.tolist(), "sem": sem.tolist(), "n": n}
+    return {"subject": curve.subject, "quantity": curve.quantity, "width": curve.width, **through}

@@ -10,17 +10,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ntkcheck.measurement import INFINITE
-from ntkcheck.regime.curves import Curve
 from ntkcheck.regime.finite import NTK_NETWORKS
+from ntkcheck.regime.run import Curve
 from ntkcheck.regime.settings import Settings
 
 # Okabe & Ito's colours: told apart with every common colour vision, and in grey.
 COLOURS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 PANELS = {
-    "correlation": ("mean correlation of input pairs", "Correlation"),
-    "ntk_off_diagonal": ("mean off-diagonal / mean diagonal", "Neural tangent kernel"),
-    "gradient": ("squared gradient, growth per layer", "Backward gradient"),
+    "correlation_through_depth": ("mean correlation of input pairs", "Correlation"),
+    "ntk_off_diagonal_through_depth": ("mean off-diagonal / mean diagonal", "Neural tangent kernel"),
+    "gradient_through_depth": ("squared gradient, growth per layer", "Backward gradient"),
 }
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "ntkcheck",
@@ -47,7 +47,7 @@ def draw(curves: Iterable[Curve], settings: Settings) -> Figure:
             for curve in (curve for curve in curves if curve.quantity == quantity):
                 _draw_curve(axis, curve, names.index(curve.subject))
             axis.set(xlabel="depth (hidden layers)", ylabel=label, title=title)
-            axis.axhline(1 if quantity == "gradient" else 0, color="0.8", linewidth=0.8, zorder=0)
+            axis.axhline(1 if quantity == "gradient_through_depth" else 0, color="0.8", linewidth=0.8, zorder=0)
         handles, labels = _legend(axes[0])
         figure.legend(handles, labels, loc="outside lower center", ncols=min(len(names), 5), frameon=False)
         figure.suptitle(
@@ -70,18 +70,17 @@ def save(figure: Figure, folder: Path) -> list[Path]:
 
 def _draw_curve(axis: Axes, curve: Curve, index: int) -> None:
     colour, marker = COLOURS[index % len(COLOURS)], MARKERS[(index + index // len(COLOURS)) % len(MARKERS)]
+    value, sem, _, depth = curve.series
     if curve.width == INFINITE:
-        axis.plot(curve.depth, curve.value, color=colour, linewidth=1.4, label=curve.subject)
-        if curve.sem.any():
-            axis.fill_between(
-                curve.depth, curve.value - curve.sem, curve.value + curve.sem, color=colour, alpha=0.2, linewidth=0
-            )
+        axis.plot(depth, value, color=colour, linewidth=1.4, label=curve.subject)
+        if sem.any():
+            axis.fill_between(depth, value - sem, value + sem, color=colour, alpha=0.2, linewidth=0)
         return
-    shown = _spread_out(len(curve.depth), index)
+    shown = _spread_out(len(depth), index)
     axis.errorbar(
-        curve.depth[shown],
-        curve.value[shown],
-        curve.sem[shown],
+        depth[shown],
+        value[shown],
+        sem[shown],
         color=colour,
         marker=marker,
         markersize=4,

@@ -7,19 +7,18 @@ import numpy as np
 from ntkcheck.empirical.depth import derivatives_through_depth, forward_through_depth
 from ntkcheck.empirical.network import apply_function, init
 from ntkcheck.empirical.ntk import empirical_ntk
-from ntkcheck.measurement import FINITE, Measurement, summarize
+from ntkcheck.measurement import Measurement, series, summarize
 from ntkcheck.normalizers import couples_samples
-from ntkcheck.regime.curves import Curve, curve, stationary
 from ntkcheck.regime.settings import Experiment
-from ntkcheck.regime.theory import NTK_STATISTICS, settled, share_near_zero
+from ntkcheck.regime.theory import NTK_STATISTICS, settled, share_near_zero, stationary
 
 DERIVATIVE_BATCHES = 3  # gradients and close pairs hardly differ from batch to batch of the same network
 NTK_NETWORKS = 5
 
 
 @np.errstate(divide="ignore", invalid="ignore")  # what breaks down is recorded as such
-def measure(experiment: Experiment, name: str) -> tuple[list[Measurement], list[Curve]]:
-    """Every quantity of one normaliser at finite width, and its curves through depth."""
+def measure(experiment: Experiment, name: str) -> list[Measurement]:
+    """Every quantity of one normaliser at finite width, at the end and through depth."""
     settings, network = experiment.settings, experiment.networks[name]
     batches = jnp.asarray(experiment.batches)
     apply = apply_function(network)
@@ -49,21 +48,25 @@ def measure(experiment: Experiment, name: str) -> tuple[list[Measurement], list[
         "second_moment_growth": [stationary(_growth(run.second_moment)) for run in forward],
         **{quantity: statistic(ntk) for quantity, statistic in NTK_STATISTICS.items()},
     }
-    measurements = [
-        Measurement(name, quantity, FINITE, summarize(np.asarray(values)), _method(np.asarray(values), settings.width))
-        for quantity, values in by_network.items()
-    ]
     depth = np.arange(1, network.depth + 1)
-    return measurements, [
-        curve(name, "correlation", FINITE, depth, correlation.mean(2)),
-        curve(name, "ntk_off_diagonal", FINITE, depth[-1:], NTK_STATISTICS["ntk_off_diagonal"](ntk)[:, None]),
-        curve(name, "gradient", FINITE, depth[:-1], gradient_growth),
+    through_depth = {
+        "correlation_through_depth": series(correlation.mean(2), depth),
+        "ntk_off_diagonal_through_depth": series(by_network["ntk_off_diagonal"][:, None], depth[-1:]),
+        "gradient_through_depth": series(gradient_growth, depth[:-1]),
+    }
+    return [
+        *(_measurement(quantity, np.asarray(values), settings.width) for quantity, values in by_network.items()),
+        *(
+            Measurement(quantity, found, f"{found.n} networks of width {settings.width}")
+            for quantity, found in through_depth.items()
+        ),
     ]
 
 
-def _method(values, width):
+def _measurement(quantity, values, width):
     broken = np.count_nonzero(~np.isfinite(values))
-    return f"{len(values)} networks of width {width}" + (f", not finite in {broken} of them" if broken else "")
+    method = f"{len(values)} networks of width {width}" + (f", not finite in {broken} of them" if broken else "")
+    return Measurement(quantity, summarize(values), method)
 
 
 def _growth(values):

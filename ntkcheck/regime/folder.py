@@ -1,7 +1,9 @@
-"""The results folder: what was measured is readable at every moment."""
+"""The results folder."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from ntkcheck.regime import figure
 from ntkcheck.regime.document import to_csv, to_json
@@ -43,17 +45,17 @@ def claim_file(path: Path) -> Path:
     return path
 
 
-def write_numbers(result: Result, folder: Path) -> list[Path]:
+def write_numbers(result: Result, claims: Mapping[str, Any], folder: Path) -> list[Path]:
     """Write JSON and CSV; a reader never meets half a file."""
     return [
-        _replace(folder / "regime.json", to_json(result)),
+        _replace(folder / "regime.json", to_json(result, claims)),
         _replace(folder / "measurements.csv", to_csv(result)),
     ]
 
 
 def write_figure(result: Result, folder: Path) -> list[Path]:
     """Draw what there is."""
-    return figure.save(figure.draw(result.curves, result.experiment.settings), folder)
+    return figure.save(figure.draw(result.curves(), result.experiment.settings), folder)
 
 
 def _replace(path: Path, text: str) -> Path:

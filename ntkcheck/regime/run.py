@@ -1,114 +1,141 @@
-"""The run: every normaliser in infinite and finite width, then the claims; each stage is kept as soon as it is done."""
+"""The run: every normaliser in infinite and in finite width, each a cell in the store as soon as it is done."""
 
-import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from ntkcheck import claims
-from ntkcheck.measurement import Measurements
-from ntkcheck.regime import finite, theory
-from ntkcheck.regime.curves import Curve
+from ntkcheck.measurement import FINITE, INFINITE, Series
+from ntkcheck.regime.cells import normalizer_regime
 from ntkcheck.regime.settings import Experiment
-from ntkcheck.regime.verdict import Regime, regimes
+from ntkcheck.regime.verdict import DECIDED_BY, Regime, regimes
+from ntkcheck.stats import Estimate
+from ntkcheck.store import Record, Store, key_of, reference
+from ntkcheck.sweep import OnProgress
+from ntkcheck.sweep import run as sweep
 
 LEVEL = 0.95
 # Normalisers without batched factorisations: two of those at the same time can wait for each other for ever (jaxlib 0.10.2, CPU).
 OVERLAPPING = {"none", "weight_mean", "batch_norm", "layer_norm", "iter_norm"}
 
 
-@dataclass
+class Row(NamedTuple):
+    """One number of a run: a normaliser's quantity at `INFINITE` or `FINITE` width, and the record that it comes from."""
+
+    subject: str
+    quantity: str
+    width: str
+    estimate: Estimate
+    method: str
+    record: Record
+
+
+class Curve(NamedTuple):
+    """A normaliser's quantity through depth (`series.at` are layers) at `INFINITE` or `FINITE` width."""
+
+    subject: str
+    quantity: str
+    width: str
+    series: Series
+
+
+@dataclass(frozen=True)
 class Result:
-    """What a run has found so far.
+    """What is known of an experiment.
 
     Attributes:
         experiment: What was asked.
-        measurements: Every number.
-        curves: Quantities through depth.
-        answers: Estimates by claim and test.
-        seconds: Duration of each stage.
-        complete: Whether every stage is done.
+        records: Of each normaliser, by name and width; those that there are.
     """
 
     experiment: Experiment
-    measurements: Measurements = field(default_factory=Measurements)
-    curves: list[Curve] = field(default_factory=list)
-    answers: dict[str, claims.Answers] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    complete: bool = False
+    records: dict[tuple[str, str], Record]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every normaliser was measured at both widths."""
+        return all(cell in self.records and not self.records[cell].failure for cell in _cells(self.experiment))
+
+    @property
+    def failures(self) -> dict[tuple[str, str], str]:
+        """Why a normaliser has no numbers at a width, by name and width."""
+        return {cell: record.failure for cell, record in self.records.items() if record.failure}
+
+    def rows(self) -> Iterator[Row]:
+        """Every number, normaliser by normaliser."""
+        for (name, width), record in self.records.items():
+            for quantity, estimate, method in record.measurements:
+                if isinstance(estimate, Estimate):
+                    yield Row(name, quantity, width, estimate, method, record)
+
+    def curves(self) -> Iterator[Curve]:
+        """Every quantity through depth."""
+        for (name, width), record in self.records.items():
+            for quantity, estimate, _ in record.measurements:
+                if isinstance(estimate, Series):
+                    yield Curve(name, quantity, width, estimate)
+
+    def find(self, name: str, quantity: str, width: str = FINITE) -> Estimate | None:
+        """A normaliser's number, or None where it was not measured."""
+        record = self.records.get((name, width))
+        estimate = record.find(quantity) if record else None
+        return estimate if isinstance(estimate, Estimate) else None
 
     def regimes(self) -> dict[str, dict[str, Regime]]:
         """Regime of each normaliser by respect."""
-        depth = self.experiment.settings.depth
-        return {name: regimes(self.measurements, name, depth, LEVEL) for name in self.experiment.networks}
+        return {
+            name: regimes(*self._growth(name), self.experiment.settings.depth, LEVEL)
+            for name in self.experiment.networks
+        }
 
-    def verdicts(self) -> dict[str, claims.Verdict]:
-        """Verdicts on the claims that have been checked so far, judged together."""
-        return claims.verdicts(self.answers, LEVEL)
+    def _growth(self, name: str) -> tuple[dict[str, Estimate | None], dict[str, Estimate | None]]:
+        finite, infinite = (
+            {respect: self.find(name, quantity, width) for respect, quantity in DECIDED_BY.items()}
+            for width in (FINITE, INFINITE)
+        )
+        return finite, infinite
 
 
 def run(
-    result: Result,
-    claim_ids: tuple[str, ...] = (),
-    on_stage: Callable[[str, int, int], None] = lambda name, done, total: None,
-    on_change: Callable[[Result], object] = lambda result: None,
+    experiment: Experiment,
+    store: Store,
+    workers: int = 0,
+    scheduler: str | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Result:
-    """Measure every normaliser, then check the claims; two stages at a time, as one compiles while the other computes.
+    """Measure what the store does not have; in this process two cells at a time, as one compiles while the other computes.
 
     Args:
-        result: A new `Result(prepare(settings))`; filled stage by stage, so that an interruption leaves what was measured.
-        claim_ids: Claims to check; by default none.
-        on_stage: Called with the name of the stage that is waited for, the number of stages done and of all; "done" at the end.
-        on_change: Called with the result after each stage, so that what was measured can be kept.
+        experiment: From `prepare(settings)`.
+        store: Keeps every cell as soon as it is measured; an interruption loses only those that are being measured.
+        workers: Processes to measure in; 0 for this one.
+        scheduler: Address of a Dask scheduler, whose workers measure instead.
+        on_progress: Called whenever a cell is done.
+
+    Raises:
+        StoreError: If the store cannot keep what was measured.
     """
-    sides = {
-        f"{name}, {side} width": (measure, result.experiment, name)
-        for name in result.experiment.networks
-        for side, measure in SIDES.items()
-    }
-    total = len(sides) + len(claim_ids)
-    executor = ThreadPoolExecutor(max_workers=2 if set(result.experiment.networks) <= OVERLAPPING else 1)
-
-    def in_order(stages):
-        futures = {stage: executor.submit(_timed, *work) for stage, work in stages.items()}
-        for stage, future in futures.items():
-            on_stage(stage, len(result.seconds), total)
-            found, result.seconds[stage] = future.result()
-            yield found
-
-    try:
-        for measurements, curves in in_order(sides):
-            result.curves += curves
-            _keep(result, measurements, on_change)
-        evidence = _evidence(result)
-        checks = {f"claim {id}": (claims.measure, id, evidence) for id in claim_ids}
-        for id, (answers, measurements) in zip(claim_ids, in_order(checks), strict=True):
-            result.answers[id] = answers
-            _keep(result, measurements, on_change)
-    finally:
-        executor.shutdown(wait=False, cancel_futures=True)
-    result.complete = True
-    on_stage("done", total, total)
-    on_change(result)
-    return result
+    threads = 2 if experiment.networks.keys() <= OVERLAPPING else 1
+    cells = list(_cells(experiment).values())
+    sweep(
+        cells,
+        normalizer_regime,
+        store,
+        threads=threads,
+        workers=workers,
+        scheduler=scheduler,
+        retry_failed=True,
+        on_progress=on_progress,
+    )
+    return stored(experiment, store)
 
 
-SIDES = {"infinite": theory.measure, "finite": finite.measure}
+def stored(experiment: Experiment, store: Store) -> Result:
+    """What the store has of an experiment, without measuring."""
+    function = reference(normalizer_regime)
+    records = {cell: store.find(key_of(function, parameters)) for cell, parameters in _cells(experiment).items()}
+    return Result(experiment, {cell: record for cell, record in records.items() if record})
 
 
-def _timed(work, *arguments):
-    start = time.perf_counter()
-    return work(*arguments), time.perf_counter() - start
-
-
-def _keep(result, measurements, on_change):
-    for measurement in measurements:
-        result.measurements.add(measurement)
-    on_change(result)
-
-
-def _evidence(result: Result) -> claims.Evidence:
-    """What the checks may use; the claims speak of wide, deep ReLU networks at He's variance: others are no evidence."""
-    experiment = result.experiment
-    found = result.measurements if experiment.is_the_papers else Measurements()
-    return claims.Evidence(found, experiment.batches, experiment.settings.depth, experiment.settings.seed)
+def _cells(experiment: Experiment):
+    chosen = zip(experiment.networks, experiment.settings.normalizers, strict=True)
+    return {(name, side): experiment.cell(choice, side) for name, choice in chosen for side in (INFINITE, FINITE)}

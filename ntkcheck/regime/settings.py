@@ -1,8 +1,11 @@
 """What a regime run is asked to do, checked before anything is computed."""
 
+import functools
+import hashlib
 import math
 import zlib
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, cast
 
 import jax
@@ -30,7 +33,7 @@ class Settings:
 
     Attributes:
         data: `digits`, `gaussian`, a .npy or .npz file, or a folder with MNIST or CIFAR-10 in their published formats.
-        normalizers: Names of `normalizers.NAMES`, path/to/file.py:function, or (from Python) functions.
+        normalizers: Names of `normalizers.NAMES`, path/to/file.py:function, or (from Python) functions at the top of a module.
         activation: A name that `activations.get` knows.
         depth: Hidden layers, at least 2: growth per layer compares layers.
         width: Neurons of every hidden layer, at least 2.
@@ -95,6 +98,22 @@ class Experiment:
         he = settings.sigma_w is None or math.isclose(settings.sigma_w, 2**0.5)
         large = settings.width >= PAPERS_WIDTH and settings.depth >= LEAST_DEPTH
         return settings.activation == "relu" and settings.sigma_b == 0 and he and large
+
+    @functools.cached_property
+    def options(self) -> dict[str, Any]:
+        """All options but the normalisers, and a digest of the inputs, which some options only name."""
+        options = {name: value for name, value in asdict(self.settings).items() if name != "normalizers"}
+        sigma_w = next(iter(self.networks.values())).sigma_w
+        inputs = hashlib.sha256(np.ascontiguousarray(self.batches).tobytes()).hexdigest()[:16]
+        return {**options, "sigma_w": sigma_w, "inputs": inputs}
+
+    def cell(self, choice: Any, side: str) -> dict[str, Any]:
+        """The parameters under which one normaliser is measured, in infinite or finite width; with a digest of its file, if any."""
+        parameters = {**self.options, "normalizer": choice, "side": side}
+        if isinstance(choice, str) and ":" in choice:
+            source = Path(choice.rpartition(":")[0]).read_bytes()
+            parameters["source"] = hashlib.sha256(source).hexdigest()[:16]
+        return parameters
 
     def key(self, *names: str) -> Array:
         """A random key for the quantity of these names, whatever the order in which quantities are measured."""
@@ -161,8 +180,6 @@ def _check_counts(settings: Settings) -> None:
 def _normalizer(choice: Any, settings: Settings) -> Normalizer:
     if isinstance(choice, str) and ":" in choice:
         return normalizers.from_file(choice, settings.batch_size, settings.width)
-    if isinstance(choice, Normalizer):
-        return choice
     if callable(choice):
         return normalizers.from_function(cast(normalizers.Function, choice), settings.batch_size, settings.width)
     if choice in normalizers.WHITENINGS:

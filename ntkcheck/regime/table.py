@@ -1,14 +1,11 @@
 """The result as tables for a terminal."""
 
-import math
-
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ntkcheck.measurement import FINITE, INFINITE
+from ntkcheck.measurement import FINITE, INFINITE, with_error
 from ntkcheck.regime.run import Result
-from ntkcheck.stats import Estimate
 
 QUANTITIES = {
     "correlation_slope": "correlation slope chi_1 at identical inputs",
@@ -21,39 +18,12 @@ QUANTITIES = {
     "ntk_condition": "NTK condition number",
     "ntk_largest_share": "NTK largest eigenvalue / trace",
 }
-STYLES = {
-    "chaotic": "magenta",
-    "critical": "green",
-    "ordered": "blue",
-    "inconclusive": "yellow",
-    "supported": "green",
-    "qualified": "cyan",
-    "refuted": "red",
-    "untested": "dim",
-}
+STYLES = {"chaotic": "magenta", "critical": "green", "ordered": "blue", "inconclusive": "yellow"}
 
 
 def render(result: Result) -> RenderableType:
-    """The regime table, the verdicts, and the claims."""
-    parts: list[RenderableType] = [_quantities(result), _regimes(result)]
-    if result.answers:
-        parts.append(_claims(result))
-    return Group(*parts)
-
-
-def with_error(estimate: Estimate | None) -> str:
-    """A value with its standard error in the last digits, 1.469(12); without noise, five digits and no parentheses."""
-    if estimate is None:
-        return "-"
-    value, sem, _ = estimate
-    if not sem or not math.isfinite(value):
-        return f"{value:.5g}"
-    if abs(value) >= 1e5:
-        return f"{value:.2e} ± {sem:.0e}"
-    digits = 0
-    while sem * 10**digits < 2 and digits < 8:
-        digits += 1
-    return f"{value:.{digits}f}({sem * 10**digits:.0f})"
+    """The regime table and the verdicts."""
+    return Group(_quantities(result), _regimes(result))
 
 
 def _quantities(result: Result) -> Table:
@@ -69,7 +39,7 @@ def _quantities(result: Result) -> Table:
         table.add_column(_heading(result, name), justify="right")
     for quantity, words in QUANTITIES.items():
         for width, label in ((INFINITE, "theory"), (FINITE, f"n = {settings.width}")):
-            cells = [with_error(result.measurements.find(name, quantity, width)) for name in names]
+            cells = [with_error(result.find(name, quantity, width)) for name in names]
             if any(cell != "-" for cell in cells):
                 table.add_row(words if width == INFINITE else "", label, *cells)
         table.add_section()
@@ -91,18 +61,6 @@ def _regimes(result: Result) -> Table:
         for respect, regime in found.items():
             table.add_row(name, respect, _styled(regime.verdict), _styled(regime.theory), regime.reason)
         table.add_section()
-    return table
-
-
-def _claims(result: Result) -> Table:
-    table = Table(title="Claims")
-    for column in ("claim", "verdict", "measured", "interval", "bounds", "reason"):
-        table.add_column(column)
-    for id, verdict in result.verdicts().items():
-        decisive = verdict.decisive
-        ends = f"[{decisive.interval.low:.7g}, {decisive.interval.high:.7g}]" if decisive.interval else "-"
-        bounds = f"[{decisive.test.low:.7g}, {decisive.test.high:.7g}]"
-        table.add_row(id, _styled(verdict.verdict), with_error(decisive.estimate), ends, bounds, verdict.reason)
     return table
 
 

@@ -9,10 +9,9 @@ from ntkcheck import kernels, meanfield
 from ntkcheck.meanfield.correlation_map import correlation_map, fixed_point
 from ntkcheck.meanfield.growth import correlation_slope, gradient_growth, second_moment_growth
 from ntkcheck.meanfield.length_map import length_fixed_point
-from ntkcheck.measurement import INFINITE, Measurement, summarize
+from ntkcheck.measurement import Measurement, series, summarize
 from ntkcheck.network import Network
 from ntkcheck.normalizers import batch_norm
-from ntkcheck.regime.curves import Curve, curve, stationary
 from ntkcheck.regime.settings import Experiment
 from ntkcheck.stats import Estimate
 
@@ -21,8 +20,8 @@ SETTLED = 20  # beyond this depth
 
 
 @np.errstate(divide="ignore", invalid="ignore")  # what breaks down is recorded as such
-def measure(experiment: Experiment, name: str) -> tuple[list[Measurement], list[Curve]]:
-    """Every quantity of one normaliser in infinite width, and its curves through depth.
+def measure(experiment: Experiment, name: str) -> list[Measurement]:
+    """Every quantity of one normaliser in infinite width, at the end and through depth.
 
     Closed forms and quadrature use all mini-batches, sampled theory the first one only. The NTK is that of the first batch.
     """
@@ -45,15 +44,14 @@ def measure(experiment: Experiment, name: str) -> tuple[list[Measurement], list[
         **{quantity: statistic(ntk[:, -1]) for quantity, statistic in NTK_STATISTICS.items()},
     }
     method = _method(first, experiment, name)
-    measurements = [
-        Measurement(name, quantity, INFINITE, _estimate(values), method) for quantity, values in by_replicate.items()
-    ]
     depth = np.arange(1, network.depth + 1)
-    return measurements + _fixed_point(experiment, name), [
-        curve(name, "correlation", INFINITE, depth, correlation.mean(2)),
-        curve(name, "ntk_off_diagonal", INFINITE, np.arange(network.depth + 1), kernels.normalized_off_diagonal(ntk)),
-        curve(name, "gradient", INFINITE, depth, gradient),
-    ]
+    through_depth = {
+        "correlation_through_depth": series(correlation.mean(2), depth),
+        "ntk_off_diagonal_through_depth": series(kernels.normalized_off_diagonal(ntk), np.arange(network.depth + 1)),
+        "gradient_through_depth": series(gradient, depth),
+    }
+    estimates = {quantity: _estimate(values) for quantity, values in by_replicate.items()} | through_depth
+    return [*(Measurement(*found, method) for found in estimates.items()), *_fixed_point(experiment, name)]
 
 
 NTK_STATISTICS = {
@@ -67,6 +65,12 @@ def share_near_zero(correlation: Float[np.ndarray, "samples layers pairs"]) -> F
     """Share of the correlations within +-0.2; NaN where one is."""
     share = (np.abs(correlation) <= NEAR_ZERO).mean((1, 2))
     return np.where(np.isnan(correlation).any((1, 2)), np.nan, share)
+
+
+def stationary(growth: Float[np.ndarray, "*samples layers"]) -> Float[np.ndarray, "*samples"]:
+    """Mean growth per layer, the first and the last fifth of the layers left out: there input and readout still show."""
+    layers = growth.shape[-1]
+    return growth[..., layers // 5 : layers - layers // 5].mean(-1)
 
 
 def settled(experiment: Experiment) -> slice:
@@ -113,7 +117,7 @@ def _fixed_point(experiment: Experiment, name: str) -> list[Measurement]:
         value, method = point.correlation, "fixed point of the correlation map"
     else:
         return []
-    return [] if math.isnan(value) else [Measurement(name, "fixed_point", INFINITE, Estimate(value, 0.0, 0), method)]
+    return [] if math.isnan(value) else [Measurement("fixed_point", Estimate(value, 0.0, 0), method)]
 
 
 def _lengths_settle(network: Network) -> bool:

@@ -1,9 +1,10 @@
 """Order, criticality or chaos, for the forward correlation and for the gradient apart."""
 
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from ntkcheck.measurement import FINITE, INFINITE, Measurements, confidence_interval
+from ntkcheck.measurement import confidence_interval
 from ntkcheck.stats import Estimate, Interval
 
 ORDERED, CRITICAL, CHAOTIC, INCONCLUSIVE = "ordered", "critical", "chaotic", "inconclusive"
@@ -45,20 +46,21 @@ def classify(growth: Interval, band: Interval) -> str:
     return CRITICAL if band.low <= growth.low and growth.high <= band.high else INCONCLUSIVE
 
 
-def regimes(found: Measurements, name: str, depth: int, level: float) -> dict[str, Regime]:
-    """The regime of a normaliser by respect, `correlation` and `gradient`; those whose growth was measured.
+def regimes(
+    finite: Mapping[str, Estimate | None], infinite: Mapping[str, Estimate | None], depth: int, level: float
+) -> dict[str, Regime]:
+    """The regime by respect, `correlation` and `gradient`; those whose growth was measured at finite width.
 
     Args:
-        found: The run's measurements.
-        name: The normaliser.
+        finite: Growth per layer by respect, at finite width.
+        infinite: The same in infinite width.
         depth: Hidden layers; the critical band follows from it.
         level: Of the intervals.
     """
     band = critical_band(depth)
-    measured = {respect: found.find(name, quantity, FINITE) for respect, quantity in DECIDED_BY.items()}
     return {
-        respect: _regime(respect, estimate, found.find(name, DECIDED_BY[respect], INFINITE), band, level)
-        for respect, estimate in measured.items()
+        respect: _regime(respect, estimate, infinite.get(respect), band, level)
+        for respect, estimate in finite.items()
         if estimate is not None
     }
 

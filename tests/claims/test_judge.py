@@ -1,6 +1,8 @@
 """The one function that judges: verdicts follow from intervals and bounds, and from nothing else."""
 
+import functools
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ from scipy import stats
 
 from ntkcheck.claims import Claim, judge
 from ntkcheck.claims import Test as Question  # pytest takes classes called Test for its own
-from ntkcheck.stats import Estimate, mean_estimate
+from ntkcheck.claims.judge import LEVEL as FAMILY_LEVEL
+from ntkcheck.stats import Estimate, bonferroni_level, mean_estimate
 
 LEVEL = 0.95
 # Of a question with bounds -1 and 1. The t quantile of 10 samples at 0.95 is 2.26.
@@ -123,15 +126,68 @@ def test_the_order_of_tests_changes_no_verdict(case, random):
     assert judge(other, found, LEVEL).verdict == judge(claim, found, LEVEL).verdict
 
 
-@pytest.mark.parametrize(("level", "holds"), [(0.99, True), (0.5, False)])
-def test_a_truth_on_the_boundary_is_rarely_called_supported_or_refuted(level, holds):
-    # Ten normal samples with mean 1, on the upper bound: the interval lies inside, and outside, with probability (1 - level) / 2
-    # each; the lower bound is 20 standard errors away. Four binomial standard errors; power: at level 0.5 both are 1/4.
-    trials, rng = 2000, np.random.default_rng(5)
-    found = [verdict_on([mean_estimate(rng.normal(1.0, 0.3, 10))], level=level).verdict for _ in range(trials)]
-    most = 0.01 + 4 * (0.01 * 0.99 / trials) ** 0.5
-    assert (found.count("supported") / trials <= most) == holds
-    assert (found.count("refuted") / trials <= most) == holds
+SIMULATED = 10_000
+WIDE = Claim("C", "a statement", "a source", (question(low=-50.0, high=50.0),))  # the other bound is never reached
+
+
+def simulated(truth, n, count=SIMULATED):
+    """Estimates from n samples each of a normal quantity: mean `truth`, standard deviation 1."""
+    x = truth + np.random.default_rng([5, n, int(truth < 0)]).standard_normal((count, n))
+    return [Estimate(*row, n) for row in zip(x.mean(1), x.std(1, ddof=1) / math.sqrt(n), strict=True)]
+
+
+@functools.cache
+def verdicts_on(truth, n, level):
+    return [judge(WIDE, {"q": estimate}, level).verdict for estimate in simulated(truth, n)]
+
+
+ON_A_BOUND = pytest.mark.parametrize(("truth", "n"), [(-50.0, 3), (50.0, 3), (-50.0, 30), (50.0, 30)])
+
+
+@ON_A_BOUND
+@pytest.mark.parametrize("wrong", ["supported", "refuted"])
+def test_a_truth_on_a_bound_is_called_supported_or_refuted_in_one_percent_of_claims_at_most(truth, n, wrong):
+    # Half the error probability, 0.5%, falls on each side; the binomial standard error over 10 000 claims is 0.07%.
+    share = verdicts_on(truth, n, FAMILY_LEVEL).count(wrong) / SIMULATED
+    assert share <= 0.01
+    assert abs(share - 0.005) < 4 * math.sqrt(0.005 * 0.995 / SIMULATED)
+
+
+@pytest.mark.parametrize("n", [3, 30])
+def test_intervals_at_95_percent_would_call_more_supported(n):
+    # Power of the test above: 2.5%, 9 standard errors (0.16%) above the 1%.
+    assert verdicts_on(50.0, n, 0.95).count("supported") / SIMULATED > 0.01
+
+
+@ON_A_BOUND
+def test_claims_judged_together_are_wrongly_supported_in_one_percent_of_families_at_most(truth, n):
+    # Each at 1 - 0.01 / 5: any of five is wrong with probability 0.5% at most. Over 2000 families the standard error is 0.16%.
+    together = 5
+
+    def wrong_families(level):
+        found = np.array(verdicts_on(truth, n, level)).reshape(-1, together) == "supported"
+        return found.any(axis=1).mean(), found.mean()
+
+    by_family, by_claim = wrong_families(bonferroni_level(FAMILY_LEVEL, together))
+    assert by_family <= 0.01
+    assert by_claim <= 0.01 / together
+    # Power: a correction that was left out, or a family at 95%, has 2.5% of wrong families.
+    assert wrong_families(FAMILY_LEVEL)[0] > 0.01
+    assert wrong_families(bonferroni_level(0.95, together))[0] > 0.01
+
+
+# The power that this costs: share called supported, of a truth k standard errors of the mean inside its bound. It is the upper
+# tail of the noncentral t distribution beyond the quantile; (samples, k): share at 0.99.
+POWER = {(3, 4): 0.16, (3, 10): 0.63, (3, 20): 0.98, (30, 2): 0.25, (30, 4): 0.88, (30, 6): 1.00}
+
+
+@pytest.mark.parametrize(("n", "k"), POWER)
+def test_the_power_is_that_of_the_noncentral_t_distribution(n, k):
+    trials, inside = 2000, 50.0 - k / math.sqrt(n)
+    judged = [judge(WIDE, {"q": found}, FAMILY_LEVEL).verdict for found in simulated(inside, n, trials)]
+    truth = stats.nct.sf(stats.t.isf((1 - FAMILY_LEVEL) / 2, n - 1), n - 1, k)
+    assert truth == pytest.approx(POWER[n, k], abs=0.005)  # as rounded
+    assert abs(judged.count("supported") / trials - truth) <= 4 * math.sqrt(truth * (1 - truth) / trials)
 
 
 @pytest.mark.parametrize(("truth", "verdict"), [(0.0, "supported"), (3.0, "refuted")])
@@ -160,11 +216,32 @@ def test_a_value_without_noise_on_a_bound_is_inside():
 def test_a_breakdown_decides_nothing_and_is_said(value):
     judged = verdict_on([Estimate(value, math.nan, 10)])
     assert judged.verdict == "untested"
-    assert judged.reason == f"broke down in this run ({value}): what stated 0 says"
+    assert judged.reason == f"broke down ({value}): what stated 0 says"
 
 
-def test_what_was_not_measured_is_said():
-    assert verdict_on([MISSING]).reason == "not measured in this run: what stated 0 says"
+def unmeasured(**fields):
+    return judge(Claim("C-1", "a statement", "a source", (question(),), **fields), {}, LEVEL).reason
+
+
+def test_what_was_not_measured_is_said_with_the_command_that_measures_it():
+    missing = "not measured: what q says; "
+    assert unmeasured(check="m:f") == missing + "`ntkcheck claims check C-1` tests it"
+    assert unmeasured(check="m:f", command="ntkcheck claims check C-1 --data PATH", needs="a folder with CIFAR-10") == (
+        missing + "with a folder with CIFAR-10, `ntkcheck claims check C-1 --data PATH` tests it"
+    )
+    own = unmeasured(check="f.py:f", paper="mine", folder=Path("somewhere"))
+    assert own == missing + "`ntkcheck claims --own mine.toml check C-1` tests it"
+
+
+def test_a_claim_without_a_check_names_no_command():
+    assert unmeasured(command="ntkcheck claims check C-1").endswith("; this version has no check for it yet")
+
+
+def test_a_supported_claim_rests_on_a_stated_test():
+    claim = Claim("C", "a statement", "a source", (question("weak", weaker=True), question("firm")))
+    judged = judge(claim, {"firm": INSIDE}, LEVEL)
+    assert (judged.verdict, judged.decisive.test.name) == ("supported", "firm")
+    assert judged.reason == "what firm says: 0, inside [-1, 1]"
 
 
 def test_an_inconclusive_reason_says_how_many_more_samples_would_decide():

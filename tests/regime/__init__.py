@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from ntkcheck.measurement import FINITE, INFINITE, Measurement
+from ntkcheck.measurement import FINITE, INFINITE, Measurement, Series, series
 from ntkcheck.regime import Experiment, Result, Settings, prepare
-from ntkcheck.regime.curves import curve
 from ntkcheck.stats import Estimate
+from ntkcheck.store import Record
 
 TINY = Settings(depth=6, width=24, batch_size=8, pairs=8, seeds=3, samples=256, normalizers=("none",))
 OPTIONS = [  # the same for the command
@@ -31,19 +31,42 @@ def experiment(**changes) -> Experiment:
     return prepare(replace(TINY, **changes))
 
 
+def numbers_and_curves(measurements):
+    """Measurements of numbers, and series, by quantity."""
+    curves = {m.quantity: m.estimate for m in measurements if isinstance(m.estimate, Series)}
+    return {m.quantity: m for m in measurements if m.quantity not in curves}, curves
+
+
+def record(measurements, **changes) -> Record:
+    """A record whose numbers are invented."""
+    made = Record(
+        function="tests.regime:made_up",
+        parameters={},
+        measurements=tuple(measurements),
+        failure=None,
+        seed=0,
+        started="2020-01-01T00:00:00+00:00",
+        seconds=1.23456,
+        provenance={"jax": "0.10"},
+    )
+    return replace(made, **changes)
+
+
 def made_up(names=("none", "batch_norm"), seed=0) -> Result:
     """A result whose numbers are invented."""
-    rng, result = np.random.default_rng(seed), Result(experiment(normalizers=names))
+    rng, records = np.random.default_rng(seed), {}
     for name in names:
-        for quantity in ("correlation_slope", "gradient_growth", "ntk_condition"):
-            value = float(rng.uniform(1, 2))
-            for width, estimate in ((INFINITE, Estimate(value, 0.0, 0)), (FINITE, Estimate(value, 0.01, 10))):
-                result.measurements.add(Measurement(name, quantity, width, estimate, "made up"))
-        for quantity in ("correlation", "ntk_off_diagonal", "gradient"):
-            samples = rng.uniform(0, 2, (4, 6))
-            result.curves += [
-                curve(name, quantity, INFINITE, np.arange(6), samples[:1]),
-                curve(name, quantity, FINITE, np.arange(6), samples),
-            ]
-        result.seconds[f"{name}, infinite width"] = 1.23456
-    return result
+        values = {quantity: rng.uniform(1, 2) for quantity in ("correlation_slope", "gradient_growth", "ntk_condition")}
+        samples = {quantity: rng.uniform(0, 2, (4, 6)) for quantity in ("correlation", "ntk_off_diagonal", "gradient")}
+        for width, noise in ((INFINITE, (0.0, 0)), (FINITE, (0.01, 10))):
+            numbers = {quantity: Estimate(value, *noise) for quantity, value in values.items()}
+            through_depth = {
+                f"{quantity}_through_depth": series(drawn if width == FINITE else drawn[:1], np.arange(6))
+                for quantity, drawn in samples.items()
+            }
+            found = numbers | through_depth
+            records[name, width] = record(
+                (Measurement(quantity, estimate, "made up") for quantity, estimate in found.items()),
+                parameters={"normalizer": name, "side": width},
+            )
+    return Result(experiment(normalizers=names), records)

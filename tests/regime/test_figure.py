@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from ntkcheck.measurement import FINITE, INFINITE
+from ntkcheck.measurement import FINITE, INFINITE, series
 from ntkcheck.regime import figure
-from ntkcheck.regime.curves import curve, stationary
 from ntkcheck.regime.figure import COLOURS, PANELS, draw, save
+from ntkcheck.regime.run import Curve
+from ntkcheck.regime.theory import stationary
 from tests.regime import TINY, made_up
 
 
@@ -22,7 +23,7 @@ def texts(svg):
 
 def saved(result, folder):
     folder.mkdir(parents=True, exist_ok=True)
-    return [path.read_bytes() for path in save(draw(result.curves, TINY), folder)]
+    return [path.read_bytes() for path in save(draw(result.curves(), TINY), folder)]
 
 
 def test_the_same_result_gives_the_same_bytes(tmp_path):
@@ -52,25 +53,25 @@ def test_every_panel_and_normaliser_is_labelled(tmp_path, names):
 
 def test_lines_are_theory_and_points_are_networks():
     result = made_up(("none",))
-    axes = draw(result.curves, TINY).axes
+    axes = draw(result.curves(), TINY).axes
     for axis, quantity in zip(axes, PANELS, strict=True):
-        theory, networks = (c for c in result.curves if c.quantity == quantity)
+        theory, networks = (c for c in result.curves() if c.quantity == quantity)
         line, points = (drawn for drawn in axis.lines if len(drawn.get_xdata()) == 6 and drawn.get_marker() != "_")
         assert (theory.width, networks.width) == (INFINITE, FINITE)
-        np.testing.assert_array_equal(line.get_ydata(), theory.value)
-        np.testing.assert_array_equal(points.get_ydata(), networks.value)
+        np.testing.assert_array_equal(line.get_ydata(), theory.series.value)
+        np.testing.assert_array_equal(points.get_ydata(), networks.series.value)
         assert (line.get_linestyle(), points.get_linestyle()) == ("-", "None")
         assert to_hex(line.get_color()) == to_hex(points.get_color()) == COLOURS[0].lower()
         (bars,) = axis.containers
         low = np.array([segment[0, 1] for segment in bars.lines[2][0].get_segments()])
-        np.testing.assert_allclose(networks.value - low, networks.sem, rtol=1e-12)
+        np.testing.assert_allclose(networks.series.value - low, networks.series.sem, rtol=1e-12)
 
 
 def test_sampled_theory_has_a_band_of_its_standard_error():
     samples = np.random.default_rng(0).uniform(1, 2, (4, 6))
-    sampled = curve("mine", "gradient", INFINITE, np.arange(6), samples)
+    sampled = series(samples, np.arange(6))
     assert sampled.sem.min() > 0
-    band = draw([sampled], TINY).axes[2].collections
+    band = draw([Curve("mine", "gradient_through_depth", INFINITE, sampled)], TINY).axes[2].collections
     assert len(band) == 1
     heights = band[0].get_paths()[0].vertices[:, 1]
     assert heights.max() == pytest.approx((sampled.value + sampled.sem).max(), rel=1e-12)
@@ -78,13 +79,11 @@ def test_sampled_theory_has_a_band_of_its_standard_error():
 
 
 def test_breakdowns_leave_gaps(tmp_path):
-    broken = made_up(("none",))
-    for index, each in enumerate(broken.curves):
-        value = each.value.copy()
-        value[2], value[3] = math.nan, math.inf
-        broken.curves[index] = each._replace(value=value, sem=np.where(np.isfinite(value), 0.1, math.nan))
-    svg, _ = saved(broken, tmp_path)
-    assert b"nan" not in svg.lower()
+    value = np.array([1.0, 2.0, math.nan, math.inf, 1.0])
+    broken = series(value[None], np.arange(5))._replace(sem=np.where(np.isfinite(value), 0.1, math.nan))
+    curves = [Curve("none", quantity, width, broken) for quantity in PANELS for width in (INFINITE, FINITE)]
+    svg, _ = save(draw(curves, TINY), tmp_path)
+    assert b"nan" not in svg.read_bytes().lower()
 
 
 def test_at_most_about_ten_points_are_drawn_and_the_last_always():
@@ -96,18 +95,11 @@ def test_at_most_about_ten_points_are_drawn_and_the_last_always():
 
 
 def test_more_normalisers_than_colours_still_differ():
-    curves = [curve(f"n{i}", "gradient", FINITE, np.arange(3), np.ones((2, 3))) for i in range(12)]
+    drawn = series(np.ones((2, 3)), np.arange(3))
+    curves = [Curve(f"n{i}", "gradient_through_depth", FINITE, drawn) for i in range(12)]
     drawn = [line for line in draw(curves, TINY).axes[2].lines if line.get_marker() not in ("_", "None")]
     looks = {(to_hex(line.get_color()), line.get_marker()) for line in drawn}
     assert len(looks) == 12
-
-
-def test_a_curve_is_a_mean_with_its_standard_error():
-    samples = np.array([[1.0, 2.0], [3.0, 2.0], [5.0, 2.0]])
-    found = curve("a", "b", FINITE, [1, 2], samples)
-    np.testing.assert_array_equal(found.value, [3, 2])
-    np.testing.assert_allclose(found.sem, [2 / 3**0.5, 0])
-    np.testing.assert_array_equal(curve("a", "b", INFINITE, [1, 2], samples[:1]).sem, [0, 0])
 
 
 def test_stationary_growth_leaves_out_a_fifth_at_either_end():

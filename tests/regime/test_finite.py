@@ -4,9 +4,8 @@ import functools
 
 import pytest
 
-from ntkcheck.measurement import FINITE
 from ntkcheck.regime import finite, theory
-from tests.regime import experiment
+from tests.regime import experiment, numbers_and_curves
 
 WIDTH, SEEDS, DEPTH = 128, 12, 5
 QUANTITIES = ("correlation_slope", "second_moment_growth", "gradient_growth", "pair_correlation", "ntk_off_diagonal")
@@ -14,17 +13,16 @@ QUANTITIES = ("correlation_slope", "second_moment_growth", "gradient_growth", "p
 
 @functools.cache
 def networks():
-    found, curves = finite.measure(
+    found = finite.measure(
         experiment(normalizers=("weight_mean",), width=WIDTH, seeds=SEEDS, depth=DEPTH), "weight_mean"
     )
-    assert all(m.subject == "weight_mean" and m.width == FINITE for m in found)
-    return {m.quantity: m for m in found}, {curve.quantity: curve for curve in curves}
+    return numbers_and_curves(found)
 
 
 @functools.cache
 def infinite(sigma_w=None):
-    found, _ = theory.measure(experiment(normalizers=("weight_mean",), depth=DEPTH, sigma_w=sigma_w), "weight_mean")
-    return {m.quantity: m.estimate.value for m in found}
+    found = theory.measure(experiment(normalizers=("weight_mean",), depth=DEPTH, sigma_w=sigma_w), "weight_mean")
+    return {quantity: m.estimate.value for quantity, m in numbers_and_curves(found)[0].items()}
 
 
 def agrees(quantity, truth):
@@ -59,11 +57,11 @@ def test_each_number_says_how_many_networks_it_rests_on():
 
 def test_curves_go_through_every_layer():
     _, curves = networks()
-    assert {name: list(curve.depth) for name, curve in curves.items()} == {
-        "correlation": [1, 2, 3, 4, 5],
-        "ntk_off_diagonal": [5],
-        "gradient": [1, 2, 3, 4],
+    assert {name: list(curve.at) for name, curve in curves.items()} == {
+        "correlation_through_depth": [1, 2, 3, 4, 5],
+        "ntk_off_diagonal_through_depth": [5],
+        "gradient_through_depth": [1, 2, 3, 4],
     }
     assert all((curve.sem > 0).all() for curve in curves.values())
-    last = curves["correlation"]
+    last = curves["correlation_through_depth"]
     assert (last.value[-1], last.sem[-1]) == pytest.approx(networks()[0]["pair_correlation"].estimate[:2], rel=1e-12)

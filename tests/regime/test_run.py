@@ -1,126 +1,120 @@
-"""The run: stages in order, everything kept as soon as it is there, numbers that do not depend on what else is asked."""
+"""The run: every cell in the store as soon as it is measured, numbers that do not depend on what else is asked."""
 
-import functools
-import json
 import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from ntkcheck import claims
-from ntkcheck.measurement import FINITE, INFINITE, Measurement
-from ntkcheck.regime import Result, finite, prepare, run, theory
+from ntkcheck.measurement import FINITE, INFINITE
+from ntkcheck.regime import finite, prepare, run, stored, theory
+from ntkcheck.regime.cells import SIDES, normalizer_regime
 from ntkcheck.regime.document import to_json
-from ntkcheck.regime.run import _evidence
-from ntkcheck.stats import Estimate
-from tests.regime import TINY, experiment
-
-STAGES = ["none, infinite width", "none, finite width", "claim MN-3", "claim MN-7"]
+from ntkcheck.store import Store
+from tests.regime import OWN_BATCH_NORM, TINY, experiment, numbers_and_curves
 
 
-@functools.cache
-def recorded():
-    """A run, the stages that it announced, and how much there was at every change."""
-    stages, changes = [], []
-    result = run(
-        Result(experiment()),
-        claim_ids=("MN-3", "MN-7"),
-        on_stage=lambda *stage: stages.append(stage),
-        on_change=lambda result: changes.append((len(result.seconds), len(result.measurements), result.complete)),
-    )
-    return result, stages, changes
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    with Store(tmp_path_factory.mktemp("store") / "store.db") as opened:
+        yield opened
 
 
-def test_stages_are_announced_in_order_and_counted():
-    _, stages, _ = recorded()
-    assert stages == [(name, done, 4) for done, name in enumerate([*STAGES, "done"])]
+@pytest.fixture(scope="module")
+def result(store):
+    return run(experiment(), store)
 
 
-def test_every_stage_is_kept_as_soon_as_it_is_done():
-    result, _, changes = recorded()
-    assert [(seconds, complete) for seconds, _, complete in changes] == [
-        (1, False),
-        (2, False),
-        (3, False),
-        (4, False),
-        (4, True),
-    ]
-    counts = [count for _, count, _ in changes]
-    assert counts == sorted(counts)
-    assert counts[0] > 0
-    assert list(result.seconds) == STAGES
-
-
-def test_a_run_has_both_widths_of_every_quantity_and_the_claims():
-    result, _, _ = recorded()
-    quantities = {width: {m.quantity for m in result.measurements if m.width == width} for width in (INFINITE, FINITE)}
+def test_a_run_has_both_widths_of_every_quantity(result):
+    quantities = {width: {row.quantity for row in result.rows() if row.width == width} for width in (INFINITE, FINITE)}
     for quantity in ("correlation_slope", "gradient_growth", "second_moment_growth", "ntk_condition"):
         assert quantity in quantities[INFINITE] & quantities[FINITE]
     assert result.regimes()["none"].keys() == {"correlation", "gradient"}
-    assert {(c.quantity, c.width) for c in result.curves} == {
-        (quantity, width)
+    assert {(c.quantity, c.width) for c in result.curves()} == {
+        (f"{quantity}_through_depth", width)
         for quantity in ("correlation", "ntk_off_diagonal", "gradient")
         for width in (INFINITE, FINITE)
     }
     assert result.complete
 
 
-def test_claims_about_networks_are_untested_where_the_networks_are_not_the_papers():
-    verdicts = recorded()[0].verdicts()
-    assert verdicts["MN-3"].verdict == "refuted"  # rests on a simulation of its own
-    assert verdicts["MN-7"].verdict == "untested"
-    assert "not measured in this run" in verdicts["MN-7"].reason
+def test_a_second_run_measures_nothing(result, store, monkeypatch):
+    for side in SIDES:
+        monkeypatch.setitem(SIDES, side, lambda *_: pytest.fail("measured"))
+    progress = []
+    again = run(experiment(), store, on_progress=progress.append)
+    assert [row[:5] for row in again.rows()] == [row[:5] for row in result.rows()]
+    assert (progress[-1].done, progress[-1].cached, progress[-1].failed, progress[-1].total) == (2, 2, 0, 2)
 
 
-@pytest.mark.parametrize(
-    ("changes", "answered"),
-    [({}, True), ({"activation": "erf"}, False), ({"sigma_w": 1.0}, False), ({"width": 100}, False)],
-)
-def test_only_networks_that_the_claims_speak_of_are_evidence(changes, answered):
-    result = Result(prepare(replace(TINY, **{"width": 300, "depth": 50} | changes)))
-    estimate = Estimate(1 - 1 / math.pi, 1e-4, 10)
-    result.measurements.add(Measurement("weight_mean", "second_moment_growth", FINITE, estimate, "made up"))
-    found, _ = claims.measure("MN-7", _evidence(result))
-    assert (found["growth_exact"] is not None) == answered
-    assert claims.verdicts({"MN-7": found})["MN-7"].verdict == ("qualified" if answered else "untested")
+def test_other_options_are_other_cells(result, store):
+    assert stored(experiment(), store).complete
+    for change in ({"seed": 1}, {"width": 25}, {"sigma_w": 1.0}, {"samples": 512}, {"data": "gaussian"}):
+        assert not stored(experiment(**change), store).records
+    assert stored(experiment(sigma_w=2**0.5), store).complete  # the default, said
 
 
-def test_numbers_do_not_depend_on_what_else_is_asked():
+def test_numbers_do_not_depend_on_what_else_is_asked(result):
     other = prepare(replace(TINY, normalizers=("batch_norm", "none")))
-    again = [*theory.measure(other, "none")[0], *finite.measure(other, "none")[0]]
-    assert again == [m for m in recorded()[0].measurements if m.subject == "none"]
-    reseeded = finite.measure(experiment(seed=1), "none")[0]
-    for measurement, before in zip(reseeded, again[-len(reseeded) :], strict=True):
-        assert measurement.quantity == before.quantity
-        if measurement.quantity != "share_near_zero":  # power; a share of few pairs may come out the same
-            assert measurement.estimate != before.estimate
+    again = [*theory.measure(other, "none"), *finite.measure(other, "none")]
+    numbers = [m for m in again if m.quantity in numbers_and_curves(again)[0]]
+    assert [(m.quantity, m.estimate) for m in numbers] == [(row.quantity, row.estimate) for row in result.rows()]
+    reseeded, _ = numbers_and_curves(finite.measure(experiment(seed=1), "none"))
+    for quantity, measurement in reseeded.items():
+        if quantity != "share_near_zero":  # power; a share of few pairs may come out the same
+            assert measurement.estimate != result.find("none", quantity)
 
 
-def test_an_interruption_leaves_what_was_measured():
-    result = Result(experiment())
-
-    def interrupt(result):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run(result, on_change=interrupt)
-    found = json.loads(to_json(result))
-    assert found["complete"] is False
-    assert list(found["times"]["seconds"]) == STAGES[:1]
-    assert {row["width"] for row in found["measurements"]} == {INFINITE}
+def test_a_cell_is_measured_from_its_parameters_alone(result):
+    for (_, width), record in result.records.items():
+        again = normalizer_regime(None, **record.parameters)
+        assert numbers_and_curves(again)[0].keys() == numbers_and_curves(record.measurements)[0].keys()
+        assert next(m.estimate for m in again) == record.measurements[0].estimate, width
 
 
-def test_batches_of_two_and_networks_that_die_are_results_and_not_errors():
+def test_changed_inputs_are_refused_and_not_measured_under_an_old_digest(tmp_path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).standard_normal((64, 12)))
+    (tmp_path / "mine.py").write_text(OWN_BATCH_NORM)
+    choice = f"{tmp_path}/mine.py:own_batch_norm"
+    changed = replace(TINY, data=str(tmp_path / "x.npy"), normalizers=(choice,))
+    cell = prepare(changed).cell(choice, INFINITE)
+    with pytest.raises(
+        ValueError, match=r"`inputs` must be the digest of .*x\.npy.*, [0-9a-f]{16}, got 0123: it has changed"
+    ):
+        normalizer_regime(None, **(cell | {"inputs": "0123"}))
+    (tmp_path / "mine.py").write_text(OWN_BATCH_NORM + "\n# changed\n")
+    with pytest.raises(
+        ValueError, match=r"`source` must be the digest of .*mine\.py:own_batch_norm, .*it has changed since"
+    ):
+        normalizer_regime(None, **cell)
+
+
+def test_a_cell_that_fails_is_a_record_and_the_run_goes_on(tmp_path, monkeypatch):
+    def broken(*_):
+        raise FloatingPointError("no finite width today")
+
+    monkeypatch.setitem(SIDES, FINITE, broken)
+    with Store(tmp_path / "store.db") as store:
+        found = run(experiment(), store)
+        assert not found.complete
+        assert list(found.failures) == [("none", FINITE)]
+        assert found.failures["none", FINITE].startswith("FloatingPointError: no finite width today")
+        assert found.find("none", "gradient_growth", INFINITE) is not None
+        assert found.find("none", "gradient_growth", FINITE) is None
+        monkeypatch.undo()
+        assert run(experiment(), store).complete  # what failed is tried again
+
+
+def test_networks_that_die_are_results_and_not_errors(tmp_path):
     # Of 12 layers of 2 ReLUs nearly all die: with all weights of a layer negative, 1 in 4, nothing is left.
     settings = replace(TINY, depth=12, width=2, batch_size=2, pairs=4, seeds=8)
-    result = run(Result(prepare(settings)), claim_ids=("LT-1",))
-    assert result.complete
-    assert result.verdicts()["LT-1"].verdict == "untested"
-    broken = [m for m in result.measurements if m.width == FINITE and not math.isfinite(m.estimate.value)]
-    assert {"gradient_growth", "pair_correlation"} <= {m.quantity for m in broken}
-    assert all("not finite in" in m.method for m in broken)
-    assert result.regimes()["none"]["gradient"].verdict == "inconclusive"
-    assert "broke down" in result.regimes()["none"]["gradient"].reason
-    assert np.isfinite([m.estimate.value for m in result.measurements if m.width == INFINITE]).all()
-    assert '"nan"' in to_json(result)
+    with Store(tmp_path / "store.db") as store:
+        found = run(prepare(settings), store)
+    assert found.complete
+    broken = [row for row in found.rows() if row.width == FINITE and not math.isfinite(row.estimate.value)]
+    assert {"gradient_growth", "pair_correlation"} <= {row.quantity for row in broken}
+    assert all("not finite in" in row.method for row in broken)
+    assert found.regimes()["none"]["gradient"].verdict == "inconclusive"
+    assert "broke down" in found.regimes()["none"]["gradient"].reason
+    assert np.isfinite([row.estimate.value for row in found.rows() if row.width == INFINITE]).all()
+    assert '"nan"' in to_json(found)

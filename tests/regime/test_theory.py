@@ -5,11 +5,9 @@ import functools
 import numpy as np
 import pytest
 
-from ntkcheck.measurement import INFINITE
 from ntkcheck.regime import theory
-from ntkcheck.regime.curves import stationary
-from ntkcheck.regime.theory import settled, share_near_zero
-from tests.regime import TINY, experiment
+from ntkcheck.regime.theory import settled, share_near_zero, stationary
+from tests.regime import TINY, experiment, numbers_and_curves
 
 DEPTH = TINY.depth
 CHI = np.pi / (np.pi - 1)
@@ -19,9 +17,7 @@ COPY = 1e-7
 
 @functools.cache
 def measured(name, **changes):
-    found, curves = theory.measure(experiment(normalizers=(name,), **changes), name)
-    assert all(m.subject == name and m.width == INFINITE for m in found)
-    return {m.quantity: m for m in found}, {curve.quantity: curve for curve in curves}
+    return numbers_and_curves(theory.measure(experiment(normalizers=(name,), **changes), name))
 
 
 def values(name, **changes):
@@ -63,8 +59,8 @@ def test_growth_is_that_of_the_closed_forms(name, slope, second_moment, gradient
 def test_correlations_follow_the_map_from_the_inputs_on(name, shift):
     rho = iterated(input_pairs(centred=name == "weight_mean"), shift)
     found, curves = measured(name)
-    np.testing.assert_allclose(curves["correlation"].value, rho.mean(1), rtol=1e-12)
-    np.testing.assert_array_equal(curves["correlation"].depth, np.arange(1, DEPTH + 1))
+    np.testing.assert_allclose(curves["correlation_through_depth"].value, rho.mean(1), rtol=1e-12)
+    np.testing.assert_array_equal(curves["correlation_through_depth"].at, np.arange(1, DEPTH + 1))
     assert found["pair_correlation"].estimate.value == pytest.approx(rho[-1].mean(), rel=1e-12)
     assert found["share_near_zero"].estimate.value == (np.abs(rho[DEPTH // 2 :]) <= 0.2).mean()
 
@@ -81,7 +77,9 @@ def test_the_ntk_of_a_straight_network_is_its_sum_over_layers():
         ntk, rho = ntk * (1 - np.arccos(rho) / np.pi), relu_map(rho)
         ntk = ntk + rho
     found, curves = measured("none")
-    np.testing.assert_allclose(curves["ntk_off_diagonal"].value, ratios, rtol=1e-7)  # of arccos at rho = 1
+    np.testing.assert_allclose(
+        curves["ntk_off_diagonal_through_depth"].value, ratios, rtol=1e-7
+    )  # of arccos at rho = 1
     eigenvalues = np.linalg.eigvalsh(full)
     assert found["ntk_condition"].estimate.value == pytest.approx(eigenvalues[-1] / eigenvalues[0], rel=1e-6)
     assert found["ntk_largest_share"].estimate.value == pytest.approx(eigenvalues[-1] / np.trace(full), rel=1e-7)
@@ -137,4 +135,6 @@ def test_settled_layers_are_those_beyond_twenty_or_the_last_half(depth, first):
 
 def test_measurements_are_the_curves_away_from_both_ends():
     found, curves = measured("batch_norm")
-    assert found["gradient_growth"].estimate.value == pytest.approx(stationary(curves["gradient"].value), rel=1e-15)
+    assert found["gradient_growth"].estimate.value == pytest.approx(
+        stationary(curves["gradient_through_depth"].value), rel=1e-15
+    )

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ntkcheck.measurement import FINITE, INFINITE, Measurement, Measurements
 from ntkcheck.regime import classify, critical_band
 from ntkcheck.regime.verdict import regimes
 from ntkcheck.stats import Estimate, Interval, interval
@@ -55,21 +54,10 @@ def test_turning_growth_into_decay_turns_chaos_into_order(low, length):
     assert classify(inverse, BAND) == turned.get(found, found)
 
 
-def measured(*entries):
-    found = Measurements()
-    for quantity, width, estimate in entries:
-        found.add(Measurement("mine", quantity, width, estimate, "made up"))
-    return found
-
-
 def test_the_two_respects_are_judged_apart_by_their_own_growth():
-    found = measured(
-        ("correlation_slope", FINITE, Estimate(1.467, 0.003, 10)),
-        ("correlation_slope", INFINITE, Estimate(1.46694, 0.0, 0)),
-        ("gradient_growth", FINITE, Estimate(1.001, 0.002, 10)),
-        ("gradient_growth", INFINITE, Estimate(1.0, 0.0, 0)),
-    )
-    judged = regimes(found, "mine", depth=50, level=0.95)
+    finite = {"correlation": Estimate(1.467, 0.003, 10), "gradient": Estimate(1.001, 0.002, 10)}
+    infinite = {"correlation": Estimate(1.46694, 0.0, 0), "gradient": Estimate(1.0, 0.0, 0)}
+    judged = regimes(finite, infinite, depth=50, level=0.95)
     assert {respect: (r.verdict, r.theory) for respect, r in judged.items()} == {
         "correlation": ("chaotic", "chaotic"),
         "gradient": ("critical", "critical"),
@@ -84,21 +72,18 @@ def test_the_two_respects_are_judged_apart_by_their_own_growth():
 
 
 def test_what_was_not_measured_has_no_regime_or_no_theory():
-    found = measured(("gradient_growth", FINITE, Estimate(1.0, 0.1, 10)))
-    judged = regimes(found, "mine", depth=50, level=0.95)
+    finite = {"correlation": None, "gradient": Estimate(1.0, 0.1, 10)}
+    judged = regimes(finite, {"gradient": None}, depth=50, level=0.95)
     assert judged.keys() == {"gradient"}
     assert (judged["gradient"].verdict, judged["gradient"].theory) == ("inconclusive", "inconclusive")
     assert "across an edge of the critical band" in judged["gradient"].reason
     assert "infinite width" not in judged["gradient"].reason
-    assert regimes(found, "other", depth=50, level=0.95) == {}
+    assert regimes({}, finite, depth=50, level=0.95) == {}
 
 
 def test_a_breakdown_is_inconclusive_and_said():
-    found = measured(
-        ("gradient_growth", FINITE, Estimate(math.nan, math.nan, 10)),
-        ("gradient_growth", INFINITE, Estimate(math.inf, 0.0, 0)),
-    )
-    gradient = regimes(found, "mine", depth=50, level=0.95)["gradient"]
+    finite, infinite = {"gradient": Estimate(math.nan, math.nan, 10)}, {"gradient": Estimate(math.inf, 0.0, 0)}
+    gradient = regimes(finite, infinite, depth=50, level=0.95)["gradient"]
     assert (gradient.verdict, gradient.theory) == ("inconclusive", "chaotic")
     assert gradient.reason == (
         "the growth per layer of the squared gradient broke down: not finite in at least one of 10 networks; "

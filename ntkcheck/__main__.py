@@ -1,0 +1,20 @@
+"""The command `ntkcheck`, which puts the others together."""
+
+import typer
+
+from ntkcheck.claims.__main__ import app as claims
+from ntkcheck.regime.__main__ import main as regime
+from ntkcheck.store.__main__ import app as store
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    help="A bench on which normalisation layers are tested against the theory that is told about them.",
+)
+app.command("regime")(regime)
+app.add_typer(claims, name="claims")
+app.add_typer(store, name="store")
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,147 @@
+"""The command `ntkcheck claims` (`python -m ntkcheck.claims`): arguments, 64-bit and output only."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import jax
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from ntkcheck import claims
+from ntkcheck.claims import details, table
+from ntkcheck.claims.document import document
+from ntkcheck.errors import unknown_name
+from ntkcheck.json_text import json_text
+from ntkcheck.regime import Settings, prepare
+from ntkcheck.store import Store, StoreError
+from ntkcheck.store.option import DEFAULT_STORE, StorePath
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    invoke_without_command=True,
+    help="Every claim with its verdict; `show` all about one, `check` measures what is missing.",
+)
+CONSOLE = Console(stderr=True)  # progress and messages; standard output is for results
+LEAST_COLUMNS = 160  # of tables where the output is not a terminal
+
+Own = Annotated[
+    list[Path] | None,
+    typer.Option("--own", help="A TOML file with claims of your own, beside the shipped ones; repeatable."),
+]
+Json = Annotated[bool, typer.Option("--json", help="JSON in place of the table.")]
+
+
+@app.callback()
+def ledger(
+    context: typer.Context,
+    store: StorePath = DEFAULT_STORE,
+    own: Own = None,
+    stale: Annotated[
+        bool,
+        typer.Option(
+            "--stale", help="Only verdicts that rest on older code, other parameters or replaced measurements."
+        ),
+    ] = False,
+    json: Json = False,
+) -> None:
+    """List every claim with its verdict, from what the store has; nothing is measured."""
+    jax.config.update("jax_enable_x64", True)
+    context.obj = (store, own or [])
+    if context.invoked_subcommand:
+        return
+    with _ledger(context, [], measures=False) as (chosen, evidence):
+        found = {id: claims.known(claim, evidence) for id, claim in chosen.items()}
+        notes = {id: reason for id, claim in chosen.items() if (reason := claims.stale(claim, evidence))}
+    if stale:
+        chosen = {id: claim for id, claim in chosen.items() if id in notes}
+    _print(chosen, found, notes, json)
+
+
+@app.command()
+def show(
+    context: typer.Context, id: Annotated[str, typer.Argument(help="The claim, MN-3.")], json: Json = False
+) -> None:
+    """Show everything about one claim: statement, source, tests with bounds and measurements, provenance."""
+    with _ledger(context, [id], measures=False) as (chosen, evidence):
+        claim, found = chosen[id], claims.known(chosen[id], evidence)
+        note = claims.stale(claim, evidence)
+        records = [r for key in _rests_on(found) if (r := evidence.store.find(key))]
+    verdict = claims.verdicts(chosen, {id: found.answers})[id]
+    if json:
+        sys.stdout.write(json_text(document({id: verdict})[id] | details.provenance(found, records, note)))
+    else:
+        _console().print(details.render(verdict, found, records, note))
+
+
+@app.command()
+def check(
+    context: typer.Context,
+    ids: Annotated[list[str] | None, typer.Argument(help="Claims to check; all by default.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Check again what was checked already.")] = False,
+    json: Json = False,
+) -> None:
+    """Measure what is missing and judge; what the store has is not measured again."""
+    with _ledger(context, ids or [], measures=True) as (chosen, evidence):
+        try:
+            with CONSOLE.status("checking") as status:
+                found = claims.check(
+                    chosen,
+                    evidence,
+                    fresh=fresh,
+                    on_done=lambda id, done: status.update(f"checked {done} of {len(chosen)}, last {id}"),
+                )
+        except KeyboardInterrupt:
+            CONSOLE.print(
+                "[yellow]interrupted[/yellow]; what was measured is in the store: the same command goes on from there"
+            )
+            os._exit(130)  # an ordinary exit would wait for the checks that are still computing
+    _print(chosen, found, {}, json)
+
+
+@contextmanager
+def _ledger(
+    context: typer.Context, ids: list[str], measures: bool
+) -> Iterator[tuple[dict[str, claims.Claim], claims.Evidence]]:
+    """The chosen claims and the evidence on them; bad input and a broken store end the command with one line."""
+    path, own = context.obj
+    try:
+        everything = claims.load(own)
+        for id in ids:
+            if id not in everything:
+                raise unknown_name("ids", id, everything)
+        chosen = {id: claim for id, claim in everything.items() if not ids or id in ids}
+        with Store(path) as store:
+            yield chosen, claims.Evidence(store, prepare(Settings()), measures)
+    except (ValueError, FileNotFoundError, StoreError) as error:
+        CONSOLE.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
+        raise typer.Exit(2) from None
+
+
+def _rests_on(found: claims.Checked) -> list[str]:
+    return [key for key, _ in claims.rests_on(found.record)] if found.record else []
+
+
+def _print(
+    chosen: Mapping[str, claims.Claim], found: Mapping[str, claims.Checked], notes: Mapping[str, str], json: bool
+) -> None:
+    verdicts = claims.verdicts(chosen, {id: found[id].answers for id in chosen})
+    if json:
+        entries = document(verdicts)
+        sys.stdout.write(json_text({id: entry | {"stale": notes.get(id)} for id, entry in entries.items()}))
+    else:
+        _console().print(table.render_ledger(verdicts, notes))
+
+
+def _console() -> Console:
+    out = Console()
+    return Console(width=max(out.width, LEAST_COLUMNS) if not out.is_terminal else None)
+
+
+if __name__ == "__main__":
+    app()
