@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from textwrap import shorten
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -14,6 +15,8 @@ from ntkcheck.store.parameters import is_function
 from ntkcheck.store.record import Record
 
 SHORT = 12  # digits of a key that are shown
+QUANTITIES = 3  # that a line names
+TABLE = 40  # letters of a parameter that is a table of values, in a line
 
 
 def document(record: Record) -> dict[str, Any]:
@@ -38,27 +41,60 @@ def document(record: Record) -> dict[str, Any]:
     }
 
 
-def listing(records: list[Record]) -> Table:
-    """One line a record."""
+def listing(records: list[Record]) -> RenderableType:
+    """One line a record, and below the table what all records of a function have in common."""
     table = Table()
-    for column in ("key", "function", "parameters"):
+    for column in ("key", "function", "parameters that differ"):
         table.add_column(column, overflow="fold")
     table.add_column("quantities", overflow="fold")
     table.add_column("n", justify="right")
     table.add_column("seconds", justify="right")
     table.add_column("started (UTC)")
+    shared = _shared(records)
     for record in records:
-        found = Text(", ".join(m.quantity for m in record.measurements))
+        differing = {name: value for name, value in record.parameters.items() if name not in shared[record.function]}
         table.add_row(
             record.key[:SHORT],
             Text(record.function),
-            Text(", ".join(f"{name}={_shown(value)}" for name, value in record.parameters.items())),
-            Text(f"failed: {record.failure}", style="red") if record.failure is not None else found,
+            Text(_listed_parameters(differing)),
+            _found(record),
             ", ".join(str(n) for n in dict.fromkeys(m.estimate.n for m in record.measurements)),
             f"{record.seconds:.3g}",
             record.started[:19].replace("T", " "),
         )
-    return table
+    common = (
+        Text(f"{function}: {_listed_parameters(parameters)}") for function, parameters in shared.items() if parameters
+    )
+    return Group(table, *common)
+
+
+def _shared(records: list[Record]) -> dict[str, dict[str, Any]]:
+    """Parameters with one value in all records of a function, by function; none where there is one record only."""
+    by_function: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        by_function.setdefault(record.function, []).append(record.parameters)
+    return {
+        function: {
+            name: value for name, value in first.items() if rest and all(each.get(name) == value for each in rest)
+        }
+        for function, (first, *rest) in by_function.items()
+    }
+
+
+def _found(record: Record) -> Text:
+    if record.failure is not None:
+        return Text(f"failed: {record.failure}", style="red")
+    names = [m.quantity for m in record.measurements]
+    return Text(
+        ", ".join(names[:QUANTITIES]) + (f" and {len(names) - QUANTITIES} more" if len(names) > QUANTITIES else "")
+    )
+
+
+def _listed_parameters(parameters: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{name}={_shown(value) if not isinstance(value, dict) else shorten(_shown(value), TABLE, placeholder=' ...')}"
+        for name, value in parameters.items()
+    )
 
 
 def detail(versions: list[Record]) -> RenderableType:
