@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from distributed import Client, LocalCluster
 
 MOST_DEATHS = 1  # of a local worker in a chunk's hands, before the chunk is taken apart
+MEND_MILLISECONDS = 1000
 SETTINGS = {
     "distributed.scheduler.allowed-failures": MOST_DEATHS,
     "distributed.worker.multiprocessing-method": "spawn",  # JAX's threads do not survive a fork
+    "distributed.deploy.lost-worker-timeout": "7 days",  # Dask would give up a worker that is slow to start again
     # A paused worker would wait for ever for memory that JAX keeps; one that is out of memory is restarted.
     **{f"distributed.worker.memory.{action}": False for action in ("target", "spill", "pause")},
     # The caller's own numbers of threads: BLAS rounds differently on one thread than on two.
@@ -72,37 +74,56 @@ def _threads(threads: int) -> Iterator[Pool]:
         cancel()
 
 
-def local_cluster(workers: int) -> "LocalCluster":
-    """A Dask cluster of single-threaded processes on this machine, started, to be closed; silent, and without a dashboard.
+@contextmanager
+def local_cluster(workers: int) -> Iterator["LocalCluster"]:
+    """A started Dask cluster of single-threaded processes on this machine, in which dead ones are replaced.
 
     Args:
         workers: number of processes.
+
+    Raises:
+        RuntimeError: where they do not start.
     """
     import dask.config
     from distributed import LocalCluster
+    from tornado.ioloop import PeriodicCallback
 
     with dask.config.set(SETTINGS):
-        return LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            protocol="tcp",
-            dashboard_address=None,  # pyright: ignore[reportArgumentType]
-            preload="ntkcheck.sweep.worker",
-            silence_logs=logging.CRITICAL,
-        )
+        try:
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                protocol="tcp",
+                dashboard_address=":0",  # the scheduler always has an HTTP server: let it take any free port
+                preload="ntkcheck.sweep.worker",
+                silence_logs=logging.CRITICAL,
+            )
+        except RuntimeError as error:
+            raise RuntimeError(
+                "The worker processes did not start; a script that asks for `workers` must do its own work under "
+                '`if __name__ == "__main__":`, because every one of them imports it.'
+            ) from error
+        with cluster:
+            mending = PeriodicCallback(partial(_mend, cluster, workers), MEND_MILLISECONDS)
+            cluster.periodic_callbacks["mend"] = mending
+            cluster.loop.add_callback(mending.start)  # pyright: ignore[reportOptionalMemberAccess]
+            yield cluster
+
+
+def _mend(cluster: "LocalCluster", workers: int) -> None:
+    """Start workers anew whose nanny gave up, as it does where the process dies while it starts."""
+    from distributed.core import Status
+
+    for name, nanny in list(cluster.workers.items()):
+        if nanny.status in (Status.closed, Status.failed):
+            del cluster.workers[name]
+    cluster.scale(workers)
 
 
 @contextmanager
 def _processes(workers: int) -> Iterator[Pool]:
-    try:
-        cluster = local_cluster(workers)
-    except RuntimeError as error:
-        raise RuntimeError(
-            "The worker processes did not start; a script that asks for `workers` must do its own work under "
-            '`if __name__ == "__main__":`, because every one of them imports it.'
-        ) from error
-    with cluster, _dask(cluster.scheduler_address) as pool:
+    with local_cluster(workers) as cluster, _dask(cluster.scheduler_address) as pool:
         yield pool
 
 
