@@ -36,8 +36,7 @@ def sweep(folder: Path, warm: int, scheduler: str) -> tuple[float, float]:
 
 def main() -> None:
     """Print wall times and overheads, medians over runs."""
-    cluster = local_cluster(WORKERS)
-    with cluster, tempfile.TemporaryDirectory() as folder:
+    with local_cluster(WORKERS) as cluster, tempfile.TemporaryDirectory() as folder:
         sweep(Path(folder), -1, cluster.scheduler_address)
         runs = [sweep(Path(folder), i, cluster.scheduler_address) for i in range(RUNS)]
     wall = statistics.median(wall for wall, _ in runs)

@@ -4,7 +4,7 @@ from ntkcheck.store.code import code_of
 from ntkcheck.store.failure import StoreError
 from ntkcheck.store.functions import reference, resolve
 from ntkcheck.store.origin import provenance
-from ntkcheck.store.parameters import canonical, key_of, revived, seed_of
+from ntkcheck.store.parameters import canonical, key_of, random_key, revived, seed_of
 from ntkcheck.store.record import Record
 from ntkcheck.store.store import Store
 
@@ -16,6 +16,7 @@ __all__ = [
     "code_of",
     "key_of",
     "provenance",
+    "random_key",
     "reference",
     "resolve",
     "revived",

@@ -5,7 +5,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Key
 
 from ntkcheck.store.functions import reference, resolve, source_digest
 
@@ -46,6 +49,12 @@ def key_of(function: str, parameters: Mapping[str, Any]) -> str:
 def seed_of(key: str) -> int:
     """A cell's seed: the first 63 bits of its key."""
     return int(key[:16], 16) >> 1
+
+
+def random_key(seed: int) -> Key[Array, ""]:
+    """The random key of a cell's seed: both halves of it, with 64-bit mode or without, where `jax.random.key` drops one."""
+    halves = np.array([seed >> 32, seed % 2**32], np.uint32)
+    return jax.random.wrap_key_data(jnp.asarray(halves), impl="threefry2x32")
 
 
 def text_of(value: Any) -> str:

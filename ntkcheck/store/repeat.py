@@ -12,7 +12,7 @@ from ntkcheck.measurement import Measurement, Series
 from ntkcheck.stats import Estimate
 from ntkcheck.store.functions import resolve
 from ntkcheck.store.origin import provenance
-from ntkcheck.store.parameters import revived
+from ntkcheck.store.parameters import random_key, revived
 from ntkcheck.store.record import Record
 from ntkcheck.store.rows import encode_measurement
 from ntkcheck.store.store import Store
@@ -76,7 +76,7 @@ def repeat(record: Record) -> Repetition:
     ):
         now = provenance(record.function)
         try:
-            found = [Measurement(*each) for each in function(jax.random.key(record.seed), **parameters)]
+            found = [Measurement(*each) for each in function(random_key(record.seed), **parameters)]
         except Exception as error:
             return Repetition(record, False, f"succeeded, and now raises {type(error).__name__}: {error}")
     changed = sorted(name for name in now.keys() - NOT_NUMBERS if now[name] != record.provenance.get(name))

@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-import jax
 import numpy as np
 from jaxtyping import Array
 
 from ntkcheck.measurement import Measurement, Series
 from ntkcheck.stats import Estimate
 from ntkcheck.store import Record, Store, key_of, provenance, reference, seed_of
-from ntkcheck.store.parameters import canonical, revived
+from ntkcheck.store.parameters import canonical, random_key, revived
 
 Measure = Callable[..., list[Measurement]]
 INSTALLED = ("site-packages", "dist-packages", "<")  # of files where a measure function's own mistake does not lie
@@ -22,7 +21,7 @@ INSTALLED = ("site-packages", "dist-packages", "<")  # of files where a measure 
 def measure_cell(function: Measure, parameters: Mapping[str, Any]) -> Record:
     """The record of `function(key, **parameters)`, measured here and now; a failure is recorded, not raised.
 
-    The random key is `jax.random.key(seed)`, with the seed derived from the function's name and its parameters: neither
+    The random key is `random_key(seed)`, with the seed derived from the function's name and its parameters: neither
     the order of cells nor the process that measures one changes its numbers. Parameters are passed as a store keeps them:
     NumPy's scalars as Python's, lists as tuples.
 
@@ -56,7 +55,7 @@ def recorded(name: str, parameters: Mapping[str, Any], measure: Callable[[Array]
     seed, origin = seed_of(key_of(name, kept)), provenance(name)
     started, clock = _now(), time.perf_counter()
     try:
-        measurements, failure = _checked(measure(jax.random.key(seed))), None
+        measurements, failure = _checked(measure(random_key(seed))), None
     except (Exception, SystemExit) as error:
         measurements, failure = (), _describe(error)
     return Record(name, kept, measurements, failure, seed, started, time.perf_counter() - clock, origin)

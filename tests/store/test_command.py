@@ -8,7 +8,6 @@ import sqlite3
 import subprocess
 import sys
 
-import jax
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,7 +15,7 @@ from typer.testing import CliRunner
 
 from ntkcheck.measurement import Measurement
 from ntkcheck.stats import Estimate
-from ntkcheck.store import Record, Store, key_of, provenance, reference, seed_of
+from ntkcheck.store import Record, Store, key_of, provenance, random_key, reference, seed_of
 from ntkcheck.store.__main__ import app
 from tests.store import CURVE, NUMBER, measures, record
 
@@ -65,7 +64,7 @@ def prefix(i):
 
 def measured(i):
     seed = seed_of(key_of(reference(measures.drawn), {"i": i}))
-    found = measures.drawn(jax.random.key(seed), i)
+    found = measures.drawn(random_key(seed), i)
     return Record(
         reference(measures.drawn), {"i": i}, found, None, seed, "", 0.0, provenance(reference(measures.drawn))
     )

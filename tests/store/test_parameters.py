@@ -4,12 +4,13 @@ import hashlib
 import json
 import math
 
+import jax
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ntkcheck.store import canonical, key_of, revived, seed_of
+from ntkcheck.store import canonical, key_of, random_key, revived, seed_of
 from tests.store import FUNCTION, measures
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
@@ -168,3 +169,18 @@ def test_seeds_of_neighbouring_parameters_are_unrelated():
     seeds = [seed_of(key(i=i)) for i in range(64)]
     assert abs(sum(seed.bit_count() for seed in seeds) / (64 * 63) - 0.5) < 4 * 0.0079
     assert not abs(sum(i.bit_count() for i in range(64)) / (64 * 63) - 0.5) < 4 * 0.0079
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**32 - 1, 2**32, 2**63 - 1])
+def test_random_keys_do_not_depend_on_64_bit_mode(seed):
+    keys = []
+    for x64 in (True, False):
+        with jax.enable_x64(x64):
+            keys.append(np.asarray(jax.random.key_data(random_key(seed))).tolist())
+    assert keys[0] == keys[1] == np.asarray(jax.random.key_data(jax.random.key(seed))).tolist()
+
+
+def test_both_halves_of_a_seed_count():
+    with jax.enable_x64(False):
+        keys = {tuple(np.asarray(jax.random.key_data(random_key(seed))).tolist()) for seed in (5, 5 + 2**32, 6)}
+    assert len(keys) == 3

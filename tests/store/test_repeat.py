@@ -9,7 +9,7 @@ import pytest
 
 from ntkcheck.measurement import Measurement, Series
 from ntkcheck.stats import Estimate
-from ntkcheck.store import Record, Store, key_of, provenance, reference, seed_of
+from ntkcheck.store import Record, Store, key_of, provenance, random_key, reference, seed_of
 from ntkcheck.store.repeat import repeat, repetitions
 from tests.store import measures, record
 
@@ -18,7 +18,7 @@ def measured(function, /, **parameters):
     """The record of a measurement that is made here."""
     name = reference(function)
     seed = seed_of(key_of(name, parameters))
-    return Record(name, parameters, function(jax.random.key(seed), **parameters), None, seed, "", 0.0, provenance(name))
+    return Record(name, parameters, function(random_key(seed), **parameters), None, seed, "", 0.0, provenance(name))
 
 
 def changed(record, quantity, change, **origin):

@@ -7,7 +7,7 @@ import pytest
 
 from ntkcheck.measurement import Series
 from ntkcheck.stats import Estimate
-from ntkcheck.store import Store, key_of, provenance, seed_of
+from ntkcheck.store import Store, key_of, provenance, random_key, seed_of
 from ntkcheck.sweep import measure_cell, obtain
 from tests.sweep import measures
 
@@ -25,7 +25,7 @@ def test_a_record_says_what_was_measured_with_which_seed_when_and_where():
 
 def test_the_random_key_is_that_of_the_recorded_seed():
     record = measure_cell(measures.draw, {"cell": 5})
-    words = np.asarray(jax.random.key_data(jax.random.key(record.seed)))
+    words = np.asarray(jax.random.key_data(random_key(record.seed)))
     assert [record.find("first word").value, record.find("second word").value] == [float(word) for word in words]
 
 

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import time
+from contextlib import suppress
 
 import jax
 import pytest
@@ -54,6 +56,27 @@ def test_a_cell_that_kills_its_worker_every_time_is_recorded_as_failed_and_the_s
     assert [record.parameters["cell"] for record in records if record.failure] == [7]
     assert records[7].failure.startswith("KilledWorker: the process died every time")
     assert rows(tmp_path / "a.db") == 60
+
+
+def kill_workers(cluster) -> set[int]:
+    """The processes that were there, in operation or still starting."""
+    pids = {nanny.pid for nanny in cluster.workers.values()} - {None}
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return pids
+
+
+def test_workers_that_die_while_they_start_are_replaced(cluster, tmp_path):
+    first = kill_workers(cluster)
+    deadline = time.monotonic() + 30
+    while not {nanny.pid for nanny in cluster.workers.values()} - {None} - first and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert kill_workers(cluster) - first
+    with Store(tmp_path / "a.db") as store:
+        records = run(some(20), measures.draw, store, scheduler=cluster.scheduler_address)
+    assert not any(record.failure for record in records)
+    cluster.wait_for_workers(WORKERS, timeout=60)
 
 
 def test_one_failing_cell_is_recorded_with_its_reason_and_the_sweep_goes_on(cluster, tmp_path):
