@@ -12,6 +12,11 @@ _DIGITS_SOURCE = (
     "UCI Machine Learning Repository, doi:10.24432/C50P49, CC BY 4.0; the copy that scikit-learn ships"
 )
 
+_PHOTOGRAPHS = ("china", "flower")
+PHOTOGRAPHS_SOURCE = (
+    "photographs china (danielbuechele) and flower (vultilion) that scikit-learn ships, CC BY 2.0, in grey"
+)
+
 
 def digits() -> Dataset:
     """The 1797 handwritten digits of the UCI test set, 8 x 8 pixels, each the number 0..16 of dark dots in a 4 x 4 block.
@@ -33,6 +38,16 @@ def digit_labels() -> UInt8[np.ndarray, " samples"]:
     return _stored("labels")
 
 
-def _stored(array: str) -> np.ndarray:
-    with resources.files("ntkcheck.data").joinpath("digits.npz").open("rb") as file, np.load(file) as arrays:
+def photographs() -> list[UInt8[np.ndarray, "rows columns"]]:
+    """Two photographs of 427 x 640 pixels in grey, 0..255: a temple before the sky, and a flower.
+
+    Licence: CC BY 2.0.
+
+    Source: `china.jpg` and `flower.jpg` of scikit-learn 1.9.1; authors and what was changed are in `SOURCES.md`.
+    """
+    return [_stored(name, "photographs.npz") for name in _PHOTOGRAPHS]
+
+
+def _stored(array: str, file: str = "digits.npz") -> np.ndarray:
+    with resources.files("ntkcheck.data").joinpath(file).open("rb") as opened, np.load(opened) as arrays:
         return arrays[array]

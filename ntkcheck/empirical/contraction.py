@@ -5,6 +5,7 @@ the fan-out.
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,12 +16,6 @@ from ntkcheck.empirical.sites import Dense, Rowwise
 Share = Callable[[Array], Array]
 
 
-def parameter_share(gradients: Float[Array, "batch ..."]) -> Float[Array, "batch batch"]:
-    """Share of a parameter whose gradients are at hand, one per sample."""
-    flat = gradients.reshape(gradients.shape[0], -1)
-    return flat @ flat.T
-
-
 def gram_saves(site: Dense, batch: int, outputs: int) -> bool:
     """Whether a a^T costs fewer operations than the weight's gradients do, for all outputs of a coupled network."""
     M, F, N = site.positions, site.fan_in, site.fan_out
@@ -28,25 +23,52 @@ def gram_saves(site: Dense, batch: int, outputs: int) -> bool:
     return by_gram < outputs * batch * N * F * (M + batch)
 
 
-def coupled_share(site: Dense, a: Float[Array, "*stack m f"], batch: int) -> Share:
-    """Share of a dense layer as a function of delta (*stack, b, m, n), the derivatives of one output of every sample.
+class Contraction(NamedTuple):
+    """What is kept of a parameter's derivatives, and how two sets of rows of it become an entry of the kernel.
 
-    sum_{m, k} (delta[b, m] . delta[b', k]) (a[m] . a[k])
+    Attributes:
+        axis: The rows' axis in what is kept.
+        keep: From the derivatives that a pullback gives for some rows.
+        share: Products of rows with rows.
+    """
+
+    axis: int
+    keep: Callable[[Array], Array]
+    share: Callable[[Array, Array], Float[Array, "rows others"]]
+
+
+def gradient_contraction() -> Contraction:
+    """Of a parameter whose gradients are at hand, rows first."""
+    return Contraction(0, lambda gradients: gradients, _row_products)
+
+
+def coupled_contraction(site: Dense, a: Float[Array, "*stack m f"], batch: int, outputs: int) -> Contraction:
+    """Of a dense layer, from delta (*stack, b, m, n), the derivatives of one output of some samples, by counted cost.
+
+    sum_{m, k} (delta[b, m] . delta[b', k]) (a[m] . a[k]), or the products of the gradients sum_m a[m] delta[b, m]^T.
     """
     a = a.reshape(-1, site.positions, site.fan_in)
+    if not gram_saves(site, batch, outputs):
+        return Contraction(0, lambda delta: jnp.einsum("lmf,lbmn->blfn", a, _layers(site, delta)), _row_products)
     gram = jnp.einsum("lmf,lkf->lmk", a, a)
 
-    def add_layer(total: Array, layer: tuple[Array, Array]) -> tuple[Array, None]:
-        gram_l, delta_l = layer
-        product = gram_l @ delta_l
-        return total + product.reshape(batch, -1) @ delta_l.reshape(batch, -1).T, None
+    def share(delta: Float[Array, "l r m n"], others: Float[Array, "l s m n"]) -> Float[Array, "r s"]:
+        def add_layer(total: Array, layer: tuple[Array, Array, Array]) -> tuple[Array, None]:
+            gram_l, delta_l, others_l = layer
+            return total + _row_products(delta_l, gram_l @ others_l), None
 
-    def share(delta: Float[Array, "*stack b m n"]) -> Float[Array, "b b"]:
-        layers = gram, delta.reshape(-1, batch, site.positions, site.fan_out)
-        zero = jnp.zeros((batch, batch), jnp.result_type(a, delta))
-        return jax.lax.scan(add_layer, zero, layers)[0]
+        zero = jnp.zeros((delta.shape[1], others.shape[1]), jnp.result_type(a, delta))
+        return jax.lax.scan(add_layer, zero, (gram, delta, others))[0]
 
-    return share
+    return Contraction(1, lambda delta: _layers(site, delta), share)
+
+
+def _layers(site: Dense, delta: Float[Array, "*stack b m n"]) -> Float[Array, "l b m n"]:
+    return delta.reshape(-1, delta.shape[len(site.stack)], site.positions, site.fan_out)
+
+
+def _row_products(rows: Float[Array, "r ..."], others: Float[Array, "s ..."]) -> Float[Array, "r s"]:
+    return rows.reshape(rows.shape[0], -1) @ others.reshape(others.shape[0], -1).T
 
 
 def samplewise_share(site: Dense, a: Float[Array, "*stack m f"], batch: int, outputs: int) -> Share:
@@ -66,7 +88,8 @@ def samplewise_share(site: Dense, a: Float[Array, "*stack m f"], batch: int, out
 
     def share_by_gradients(delta: Float[Array, "*stack c m n"]) -> Float[Array, "b b"]:
         samples = delta.reshape(a.shape[0], -1, batch, M // batch, N)
-        return parameter_share(jnp.einsum("lbmf,lcbmn->blcfn", a.reshape(-1, batch, M // batch, F), samples))
+        gradients = jnp.einsum("lbmf,lcbmn->blcfn", a.reshape(-1, batch, M // batch, F), samples)
+        return _row_products(gradients, gradients)
 
     return share_by_pairs if by_pairs < by_gradients else share_by_gradients
 
@@ -77,6 +100,7 @@ def rowwise_share(site: Rowwise) -> Share:
 
     def share(delta: Array) -> Float[Array, "b b"]:
         gradients = delta.sum(tuple(first + axis for axis in site.summed))
-        return parameter_share(jnp.moveaxis(gradients, first, 0))
+        rows = jnp.moveaxis(gradients, first, 0)
+        return _row_products(rows, rows)
 
     return share

@@ -12,9 +12,13 @@ from ntkcheck.empirical.linearization import Apply, linearize, trace
 from ntkcheck.empirical.sites import Site
 
 
-@compiled("apply", "precision")
+@compiled("apply", "precision", "one_by_one")
 def couples_batch(
-    apply: Apply, params: PyTree[Float[Array, "..."]], x: Float[Array, "batch ..."], precision: str = "highest"
+    apply: Apply,
+    params: PyTree[Float[Array, "..."]],
+    x: Float[Array, "batch ..."],
+    precision: str = "highest",
+    one_by_one: bool = False,
 ) -> Bool[Array, ""]:
     """Whether an output of one sample depends on what the layers compute for another.
 
@@ -27,6 +31,7 @@ def couples_batch(
         params: A pytree of floating arrays.
         x: The batch of inputs, along the first axis.
         precision: Of matrix products, see `jax.default_matmul_precision`.
+        one_by_one: Whether subsets are pulled back in turns, which takes the memory of one, rather than together.
 
     Returns:
         False where no sample reaches another at these parameters; True where one does, and where a parameter enters the network
@@ -40,9 +45,12 @@ def couples_batch(
         linear = linearize(network, sites)
         subsets = _separating_subsets(x.shape[0])
         weights = jax.random.normal(jax.random.key(0), linear.outputs.shape, linear.outputs.dtype)
-        derivatives, _ = linear.pullbacks(jnp.where(subsets[:, :, None], weights, 0))
-        leaks = [_reaches_others(sites[i], delta, subsets) for i, delta in derivatives.items()]
-        return jnp.stack(leaks).any()
+
+        def leaks(subsets: Bool[Array, "subsets batch"]) -> Bool[Array, ""]:
+            derivatives, _ = linear.pullbacks(jnp.where(subsets[:, :, None], weights, 0))
+            return jnp.stack([_reaches_others(sites[i], delta, subsets) for i, delta in derivatives.items()]).any()
+
+        return jax.lax.map(leaks, subsets[:, None]).any() if one_by_one else leaks(subsets)
 
 
 def _separating_subsets(batch: int) -> Bool[Array, "subsets batch"]:

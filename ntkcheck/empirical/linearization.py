@@ -27,6 +27,17 @@ class Traced(NamedTuple):
         """Samples and outputs."""
         return self.jaxpr.out_avals[0].shape
 
+    def outputs(self, output: int | None) -> tuple[int, ...]:
+        """The outputs over which the kernel is traced: all, or one."""
+        _, C = self.shape()
+        if output is not None and not 0 <= output < C:
+            raise ValueError(f"`output` must be the index of one of {C} outputs, from 0 to {C - 1}, got {output}.")
+        return tuple(range(C)) if output is None else (output,)
+
+    def dtype(self) -> Any:
+        """Number type of the kernel."""
+        return jnp.result_type(self.jaxpr.out_avals[0], *self.leaves)
+
     def samplewise_sites(self) -> dict[int, Site] | None:
         """The sites, if all are recognised and have the batch along their first axis."""
         found = {i: site for i, site in self.sites.items() if site is not None and site.leading == self.shape()[0]}
@@ -55,7 +66,17 @@ def trace(apply: Apply, params: PyTree, x: Array) -> Traced:
 
 def linearize(network: Traced, tapped: Mapping[int, Site]) -> Linearization:
     """The network with taps at the given sites, differentiated in the taps and in every other parameter that it uses."""
+    outputs, pullback, activations = _vjp(network, tapped)
+    axes = ({i: len(site.stack) for i, site in tapped.items()}, 0)
+    return Linearization(outputs, activations, suited_to_cpu(jax.vmap(pullback, out_axes=axes)))
 
+
+def residuals(network: Traced, tapped: Mapping[int, Site]) -> list[jax.ShapeDtypeStruct]:
+    """What the pullbacks of `linearize` hold of the forward pass, without computing it."""
+    return jax.eval_shape(lambda: jax.tree.leaves(_vjp(network, tapped)[1]))
+
+
+def _vjp(network: Traced, tapped: Mapping[int, Site]) -> tuple[Array, Any, dict[int, Array]]:
     def transformed(taps: dict[int, Array], others: dict[int, Array]) -> tuple[Array, dict[int, Array]]:
         args = [*(others.get(i, leaf) for i, leaf in enumerate(network.leaves)), network.x]
         [outputs], activations = evaluate(network.jaxpr, args, taps)
@@ -63,9 +84,7 @@ def linearize(network: Traced, tapped: Mapping[int, Site]) -> Linearization:
 
     taps = {i: jnp.zeros(site.tap_shape(), site.dtype) for i, site in tapped.items()}
     others = {i: network.leaves[i] for i in network.sites if i not in tapped}
-    outputs, pullback, activations = jax.vjp(transformed, taps, others, has_aux=True)
-    axes = ({i: len(site.stack) for i, site in tapped.items()}, 0)
-    return Linearization(outputs, activations, suited_to_cpu(jax.vmap(pullback, out_axes=axes)))
+    return jax.vjp(transformed, taps, others, has_aux=True)
 
 
 def _check_outputs(out: Any, batch: int) -> None:

@@ -6,24 +6,24 @@ Activations a and derivatives delta come from taps in the network's jaxpr, where
 all samples: the output of one may depend on another, as with BatchNorm.
 """
 
-from collections.abc import Hashable
+import functools
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.stages import Compiled
 from jaxtyping import Array, Bool, Float, PyTree
 
 from ntkcheck.compilation import compiled, is_traced
-from ntkcheck.empirical.contraction import (
-    coupled_share,
-    gram_saves,
-    parameter_share,
-    rowwise_share,
-    samplewise_share,
-)
 from ntkcheck.empirical.coupling import couples_batch
-from ntkcheck.empirical.linearization import Apply, Traced, linearize, trace
-from ntkcheck.empirical.sites import Dense, Site
+from ntkcheck.empirical.linearization import Apply, trace
+from ntkcheck.empirical.memory import Candidate, as_bytes, first_within
+from ntkcheck.empirical.rows import AXIS, Split, coupled_kernel
+from ntkcheck.empirical.samples import samplewise_kernel
+from ntkcheck.empirical.splits import candidates, whole
 
 
 def empirical_ntk(
@@ -31,17 +31,21 @@ def empirical_ntk(
     params: PyTree,
     x: Float[Array, "batch ..."],
     *,
+    output: int | None = None,
     batch_coupled: bool | None = None,
+    memory: int | str | None = None,
+    devices: Sequence[jax.Device] | None = None,
     precision: str = "highest",
 ) -> Float[Array, "batch batch"]:
-    """Empirical NTK of a network at its parameters, traced over the outputs.
+    """Empirical NTK of a network at its parameters, of one output or traced over the outputs.
 
     Theta[b, b'] = sum_c sum_theta (d f_c(x)_b / d theta) (d f_c(x)_{b'} / d theta)
 
-    Exact for any network, batch-coupled or not. Weights that enter one matrix product or convolution (also inside jit, remat and
-    scan, transposed, or times a number) cost no Jacobian; everything else gets one, an output at a time. With one pullback per
-    sample and output, memory grows as batch^2 x width x layers. Where no sample depends on another and every parameter is such a
-    weight, or a bias or scale, one pullback per output serves all samples.
+    Exact for any network, batch-coupled or not. Weights that enter one matrix product or convolution (also in groups of channels,
+    inside jit, remat and scan, transposed, times a number, or without their mean) cost no Jacobian where counted operations say
+    that the Gram matrix of the activations is cheaper; everything else gets its gradients, an output at a time. With one pullback
+    per sample and output, memory grows as batch^2 x width x layers, unless it is limited. Where no sample depends on another and
+    every parameter is such a weight, or a bias or scale, one pullback per output serves all samples.
 
     The network is compiled once for each `apply` object and each set of shapes: pass the same function for all seeds.
 
@@ -52,9 +56,15 @@ def empirical_ntk(
             own parametrisation, so the factors 1 / sqrt(fan-in) belong into it.
         params: A pytree of floating arrays, all of which count as parameters.
         x: The batch of inputs, along the first axis.
+        output: The only output c to be counted, from 0; None sums over all.
         batch_coupled: Whether one sample's output may depend on another sample. None finds out by probing (see `couples_batch`)
             and takes the general route inside a transformation like `jax.jit`, where it cannot. False is taken at its word,
             along with the first axis of every layer being the batch: for a coupled network it gives another matrix.
+        memory: What the program may take on each device, parameters and inputs included: bytes, or a text like "4GB" or
+            "512 MiB". Rows of the kernel are then pulled back in as large chunks as fit and, where not all fit, more than once.
+            The compiler's own account of the program is held against it before anything runs; the compiler's and Python's own
+            memory is not in it. None takes all rows at once.
+        devices: Devices among which the rows are shared out, each with all of the network; None leaves the choice to JAX.
         precision: Of matrix products, see `jax.default_matmul_precision`; also of those in `apply` that do not say. The default
             never falls back to TensorFloat-32.
 
@@ -62,68 +72,114 @@ def empirical_ntk(
         The kernel, symmetric up to rounding, in the dtype of parameters and outputs.
 
     Raises:
-        ValueError: For parameters that are not floating arrays, an empty batch, outputs of another shape than (batch, outputs),
-            and, outside transformations, outputs or derivatives that are not finite.
+        ValueError: For parameters that are not floating arrays, an empty batch, outputs of another shape than (batch, outputs), an
+            output that does not exist, a budget that is not an amount of memory or that cannot be met (with what would do), no
+            devices, and, outside transformations, outputs or derivatives that are not finite.
     """
     params, x = _checked(apply, params, x)
+    budget, mesh = as_bytes(memory), _mesh(devices)
     traced = is_traced((params, x))
+    if traced and budget is not None:
+        raise ValueError(
+            "`memory` must be None inside a transformation like `jax.jit`, which compiles the program itself."
+        )
     if batch_coupled is None:
-        batch_coupled = traced or bool(couples_batch(apply, params, x, precision=precision))
-    kernel, outputs_are_finite = _kernel(apply, params, x, batch_coupled=batch_coupled, precision=precision)
+        batch_coupled = traced or _probed(apply, params, x, budget, precision)
+    if mesh is not None and not traced:
+        params, x = jax.device_put((params, x), NamedSharding(mesh, PartitionSpec()))
+    if budget is None:
+        split = whole(x.shape[0], 1 if mesh is None else mesh.size, batch_coupled)
+        kernel, finite = _kernel(apply, params, x, output, batch_coupled, split, mesh, precision)
+    else:
+        leaves, tree = jax.tree.flatten((params, x))
+        program = _program_within(budget, apply, tree, _shapes(leaves), output, batch_coupled, mesh, precision)
+        kernel, finite = program(params, x)
     if not traced:
-        _check_finite(kernel, outputs_are_finite)
+        _check_finite(kernel, finite)
     return kernel
 
 
-@compiled("apply", "batch_coupled", "precision")
+@compiled("apply", "output", "batch_coupled", "split", "mesh", "precision")
 def _kernel(
-    apply: Apply, params: PyTree, x: Array, batch_coupled: bool, precision: str
+    apply: Apply,
+    params: PyTree,
+    x: Array,
+    output: int | None,
+    batch_coupled: bool,
+    split: Split,
+    mesh: Mesh | None,
+    precision: str,
 ) -> tuple[Float[Array, "batch batch"], Bool[Array, ""]]:
     """The kernel, and whether the outputs are finite."""
     with jax.default_matmul_precision(precision):
         network = trace(apply, params, x)
-        sites = None if batch_coupled else network.samplewise_sites()
-        kernel, outputs = _coupled_kernel(network) if sites is None else _samplewise_kernel(network, sites)
-        return kernel, jnp.isfinite(outputs).all()
+        outputs = network.outputs(output)
+        if not batch_coupled and network.samplewise_sites() is not None:
+            return samplewise_kernel(apply, params, x, outputs, split.chunk, mesh)
+        kernel, values = coupled_kernel(network, outputs, split, mesh)
+        return kernel, jnp.isfinite(values).all()
 
 
-def _coupled_kernel(network: Traced) -> tuple[Array, Array]:
-    """One pullback per sample and output, one output at a time."""
-    B, C = network.shape()
-    sites = {i: site for i, site in network.sites.items() if isinstance(site, Dense) and gram_saves(site, B, C)}
-    linear = linearize(network, sites)
-    shares = {i: coupled_share(site, linear.activations[i], B) for i, site in sites.items()}
+@functools.lru_cache(maxsize=16)
+def _program_within(
+    budget: int,
+    apply: Apply,
+    tree: Any,
+    shapes: tuple[jax.ShapeDtypeStruct, ...],
+    output: int | None,
+    batch_coupled: bool,
+    mesh: Mesh | None,
+    precision: str,
+) -> Compiled:
+    """The fastest program for the kernel that is within the budget."""
+    params, x = jax.tree.unflatten(tree, shapes)
 
-    def add_output(kernel: Array, c: Array) -> tuple[Array, None]:
-        basis = jnp.eye(B)[:, :, None] * jax.nn.one_hot(c, C)
-        derivatives, gradients = linear.pullbacks(basis.astype(linear.outputs.dtype))
-        terms = [shares[i](delta) for i, delta in derivatives.items()]
-        return sum([*terms, *map(parameter_share, gradients.values())], start=kernel), None
+    def build(split: Split) -> Compiled:
+        return (
+            vars(_kernel)["program"]().lower(apply, params, x, output, batch_coupled, split, mesh, precision).compile()
+        )
 
-    return jax.lax.scan(add_output, _zero_kernel(network), jnp.arange(C))[0], linear.outputs
+    found: list[Candidate[Split]] = []
 
+    def estimate(params: PyTree, x: Array) -> Array:
+        network = trace(apply, params, x)
+        coupled = batch_coupled or network.samplewise_sites() is None
+        devices = 1 if mesh is None else mesh.size
+        found.extend(candidates(network, len(network.outputs(output)), devices, coupled))
+        return x
 
-def _samplewise_kernel(network: Traced, sites: dict[int, Site]) -> tuple[Array, Array]:
-    """One pullback per output serves all samples; as many outputs at a time as there are samples."""
-    B, C = network.shape()
-    linear = linearize(network, sites)
-    shares = {
-        i: samplewise_share(site, linear.activations[i], B, C) if isinstance(site, Dense) else rowwise_share(site)
-        for i, site in sites.items()
-    }
-
-    def add_outputs(kernel: Array, chunk: Array) -> tuple[Array, None]:
-        outputs = jax.nn.one_hot(chunk, C, dtype=linear.outputs.dtype)  # of an output beyond the last: zero
-        derivatives, _ = linear.pullbacks(jnp.repeat(outputs[:, None], B, axis=1))
-        return sum((shares[i](delta) for i, delta in derivatives.items()), start=kernel), None
-
-    size = min(B, C)
-    chunks = jnp.arange(-(-C // size) * size).reshape(-1, size)
-    return jax.lax.scan(add_outputs, _zero_kernel(network), chunks)[0], linear.outputs
+    jax.eval_shape(estimate, params, x)
+    return first_within(budget, found, build)
 
 
-def _zero_kernel(network: Traced) -> Array:
-    return jnp.zeros((network.shape()[0],) * 2, jnp.result_type(network.jaxpr.out_avals[0], *network.leaves))
+def _probed(apply: Apply, params: PyTree, x: Array, budget: int | None, precision: str) -> bool:
+    """Whether samples see each other, found out within the budget."""
+    if budget is None:
+        return bool(couples_batch(apply, params, x, precision=precision))
+    leaves, tree = jax.tree.flatten((params, x))
+    return bool(_probe_within(budget, apply, tree, _shapes(leaves), precision)(params, x))
+
+
+@functools.lru_cache(maxsize=16)
+def _probe_within(
+    budget: int, apply: Apply, tree: Any, shapes: tuple[jax.ShapeDtypeStruct, ...], precision: str
+) -> Compiled:
+    params, x = jax.tree.unflatten(tree, shapes)
+    program = vars(couples_batch)["program"]().lower(apply, params, x, precision=precision, one_by_one=True).compile()
+    return first_within(budget, [Candidate(None, 0.0)], lambda _: program)
+
+
+def _shapes(leaves: list[Array]) -> tuple[jax.ShapeDtypeStruct, ...]:
+    return tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding) for leaf in leaves)
+
+
+def _mesh(devices: Sequence[jax.Device] | None) -> Mesh | None:
+    """One axis of devices, or None for whichever JAX takes."""
+    if devices is None:
+        return None
+    if not len(devices):
+        raise ValueError("`devices` must name at least one device, got none; `jax.devices()` lists them.")
+    return Mesh(np.array(devices), (AXIS,))
 
 
 def _checked(apply: Apply, params: PyTree, x: Any) -> tuple[PyTree, Array]:

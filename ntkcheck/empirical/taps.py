@@ -13,24 +13,26 @@ from jax.extend.core import ClosedJaxpr, JaxprEqn, Var
 from jax.extend.core import primitives as prim
 from jaxtyping import Array
 
+from ntkcheck.empirical.axes import REARRANGEMENTS, centring, shape_of
 from ntkcheck.empirical.interpreter import bind, called, interpret, rescan
-from ntkcheck.empirical.sites import ELEMENTWISE, REARRANGEMENTS, free_axes, is_scaling, shape_of
+from ntkcheck.empirical.sites import ELEMENTWISE, free_axes, is_scaling
 
 PRODUCTS = frozenset({prim.dot_general_p, prim.conv_general_dilated_p})
 Activations = dict[int, Array]
 
 
 class Mark(NamedTuple):
-    """A chosen parameter on its way to its use: which one, its tap, and what it has been multiplied by."""
+    """A chosen parameter on its way to its use: which one, its tap, what it has been multiplied by, whether it lost its mean."""
 
     leaf: int
     tap: Array
-    scale: Any
+    scale: Any = 1.0
+    centred: bool = False
 
 
 def evaluate(network: ClosedJaxpr, args: list[Any], taps: dict[int, Array]) -> tuple[list[Any], Activations]:
     """Outputs with a tap where each argument in `taps` is used, and the activations that it meets there."""
-    return _evaluate(network, args, {i: [Mark(i, tap, 1.0)] for i, tap in taps.items()})
+    return _evaluate(network, args, {i: [Mark(i, tap)] for i, tap in taps.items()})
 
 
 def _evaluate(network: ClosedJaxpr, args: list[Any], arriving: dict[int, list[Mark]]) -> tuple[list[Any], Activations]:
@@ -39,6 +41,12 @@ def _evaluate(network: ClosedJaxpr, args: list[Any], arriving: dict[int, list[Ma
 
     def rule(eqn: JaxprEqn, values: list[Any]) -> list[Any]:
         here = {i: marks[atom] for i, atom in enumerate(eqn.invars) if isinstance(atom, Var) and atom in marks}
+        if eqn.primitive is prim.reduce_sum_p:  # the mean of a weight, which the subtraction takes care of
+            return bind(eqn, values)
+        subtractions = [found.subtraction for i in here if (found := centring(network.jaxpr, eqn.invars[i]))]
+        if any(eqn is subtraction for subtraction in subtractions):
+            marks[eqn.outvars[0]] = [mark._replace(centred=True) for mark in here[0]]
+            return bind(eqn, values)
         passing = [mark for i in here if _passes_on(eqn, i) for mark in _rescaled(eqn, i, values, here[i])]
         if passing:
             marks[eqn.outvars[0]] = passing
@@ -80,13 +88,16 @@ def _tapped(eqn: JaxprEqn, values: list[Any], used: dict[int, list[Mark]]) -> tu
 
 
 def _tapped_product(eqn: JaxprEqn, values: list[Any], used: dict[int, list[Mark]]) -> tuple[list[Any], Activations]:
-    """y = a W + tap, with a as (positions, fan_in) and the tap as (positions, fan_out)."""
+    """y = a W + tap, with a as (*groups, positions, fan_in) and the tap as (*groups, positions, fan_out)."""
     [y] = bind(eqn, values)
     convolves = eqn.primitive is prim.conv_general_dilated_p
     activations = {}
     for i, mark in ((i, mark) for i, arrived in used.items() for mark in arrived):
+        *groups, positions, _ = mark.tap.shape
         inputs = _patches(eqn, values[0]) if convolves else _rows(eqn, 1 - i, values[1 - i])
-        activations[mark.leaf] = mark.scale * inputs.reshape(mark.tap.shape[0], -1)
+        inputs = jnp.moveaxis(inputs.reshape(positions, *groups, -1), 0, -2)
+        centred = inputs - jnp.mean(inputs, -1, keepdims=True) if mark.centred else inputs
+        activations[mark.leaf] = mark.scale * centred
         y = y + (_image(eqn, mark.tap) if convolves else (mark.tap if i == 1 else mark.tap.T).reshape(y.shape))
     return [y], activations
 
@@ -115,11 +126,11 @@ def _patches(eqn: JaxprEqn, images: Array) -> Array:
 
 
 def _image(eqn: JaxprEqn, rows: Array) -> Array:
-    """Rows of outputs, one per sample and position, as the output of a convolution."""
+    """Rows of outputs (*groups, positions, channels), one per sample and position, as the output of a convolution."""
     spec = eqn.params["dimension_numbers"][2]
     order = (spec[0], *spec[2:], spec[1])
     shape = shape_of(eqn.outvars[0])
-    channels_last = rows.reshape([shape[axis] for axis in order])
+    channels_last = jnp.moveaxis(rows, -2, 0).reshape([shape[axis] for axis in order])
     return channels_last.transpose([order.index(axis) for axis in range(len(shape))])
 
 

