@@ -22,6 +22,7 @@ from jaxtyping import Array, Float
 
 from ntkcheck.meanfield.field import Field
 from ntkcheck.meanfield.laplace import centre
+from ntkcheck.normalizers.gram_schmidt import gram_schmidt
 
 LayerFunction = Callable[[Float[Array, "batch group"]], Float[Array, "batch group"]]
 
@@ -78,27 +79,10 @@ def _orthogonal_gaussians(key, draws, dimensions, group_size):
     direction_key, radius_key = jax.random.split(key)
     width = min(draws, dimensions)
     blocks = -(-draws // width)
-    vectors = _orthonormal(jax.random.normal(direction_key, (group_size, blocks, width, dimensions)))
+    vectors = gram_schmidt(jax.random.normal(direction_key, (group_size, blocks, width, dimensions)).mT).mT
     directions = vectors.reshape(group_size, -1, dimensions)[:, :draws]
     radii = jnp.sqrt(2 * jax.random.gamma(radius_key, dimensions / 2, (group_size, draws, 1)))
     return jnp.moveaxis(radii * directions, 0, 2)
-
-
-def _orthonormal(rows):
-    """Gram-Schmidt on the rows of Gaussian matrices: uniformly distributed orthonormal rows.
-
-    Not LAPACK's QR: jaxlib's batched factorisations wait for workers of the thread pool that they run on themselves, and two at
-    the same time have been seen to wait for ever (jaxlib 0.10.2, CPU).
-    """
-
-    def step(k, rows):
-        row = jax.lax.dynamic_index_in_dim(rows, k, axis=-2, keepdims=True)
-        row = row / jnp.sqrt(jnp.sum(row**2, axis=-1, keepdims=True))
-        along = jnp.sum(rows * row, axis=-1, keepdims=True)
-        later = (jnp.arange(rows.shape[-2]) > k)[:, None]
-        return jax.lax.dynamic_update_index_in_dim(jnp.where(later, rows - along * row, rows), row, k, axis=-2)
-
-    return jax.lax.fori_loop(0, rows.shape[-2], step, rows)
 
 
 def square_root(
