@@ -1,7 +1,5 @@
 """The checks of what the literature adds."""
 
-from collections.abc import Sequence
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -84,12 +82,12 @@ def lt_4(evidence: Evidence) -> Answers:
     }
 
 
-def lt_5(evidence: Evidence, sizes: Sequence[int] = USUAL) -> Answers:
+def lt_5(evidence: Evidence, sizes: Sizes = USUAL) -> Answers:
     """The order of the whitenings' SND, on the same anchors and mini-batches."""
 
     def log_ratio(first: str, second: str, batch_size: int = 64, condition: float = 1.0) -> Estimate | None:
         cells = (Cell(name, batch_size, 16, 16, 5 * (name == "iter_norm"), condition) for name in (first, second))
-        return over_sets(lambda a, b: np.log(a / b), *(by_set(evidence, cell, Sizes(*sizes)) for cell in cells))
+        return over_sets(lambda a, b: np.log(a / b), *(by_set(evidence, cell, sizes) for cell in cells))
 
     return {
         "pca_over_zca": log_ratio("pca", "zca"),
