@@ -12,7 +12,7 @@ FOLDERS = ("ntkcheck", "analyses", "figures", "benchmarks", "tests")
 # What each part of ntkcheck may import of the others; every part may import itself. A new part has to be given its place here.
 LAYERS = {"errors", "compilation", "stats", "normalizers", "activations", "network", "kernels"}
 THEORY_AND_NETWORKS = {"meanfield", "empirical", "snd", "models"}
-SIDE = {"data", "measurement", "store", "sweep"}
+SIDE = {"data", "measurement", "store", "sweep", "output"}
 MAY_IMPORT = {
     "__init__": set(),
     "errors": set(),
@@ -29,13 +29,17 @@ MAY_IMPORT = {
     "store": {"errors", "stats", "measurement", "json_text"},
     "sweep": {"errors", "stats", "measurement", "store"},
     "json_text": set(),
+    "output": set(),
+    "thread_pool": set(),
     "regime": LAYERS | THEORY_AND_NETWORKS | SIDE | {"json_text"},
-    "claims": LAYERS | THEORY_AND_NETWORKS | SIDE | {"json_text", "nt_adapter", "regime"},
-    "__main__": {"regime", "claims", "store"},
-    "report": LAYERS | THEORY_AND_NETWORKS | SIDE | {"json_text", "claims", "regime"},
+    "disturbance": LAYERS | THEORY_AND_NETWORKS | SIDE | {"json_text"},
+    "reference": LAYERS | THEORY_AND_NETWORKS | SIDE | {"json_text"},
+    "claims": LAYERS | THEORY_AND_NETWORKS | SIDE | {"json_text", "nt_adapter", "reference", "regime", "disturbance"},
+    "__main__": {"regime", "reference", "snd", "claims", "store", "report"},
+    "report": LAYERS | THEORY_AND_NETWORKS | SIDE | {"json_text", "claims", "regime", "disturbance"},
 }
 # A command, which nothing imports, may also read data, keep its measurements and report the claims that they bear on.
-COMMAND_MAY_IMPORT = SIDE | {"json_text", "regime", "claims"}
+COMMAND_MAY_IMPORT = SIDE | {"json_text", "thread_pool", "regime", "disturbance", "claims"}
 
 
 def python_files(root: Path, *folders: str) -> Iterator[tuple[Path, ast.Module]]:
@@ -184,6 +188,8 @@ def test_imports_go_downwards_only():
         ("ntkcheck/sweep.py", "from ntkcheck import regime"),
         ("ntkcheck/snd/__main__.py", "from ntkcheck import report"),
         ("ntkcheck/regime/wrong.py", "from ntkcheck import claims"),
+        ("ntkcheck/disturbance/wrong.py", "from ntkcheck import regime"),
+        ("ntkcheck/snd/wrong.py", "from ntkcheck import disturbance"),
         ("ntkcheck/claims/wrong.py", "from analyses import depth"),
         ("ntkcheck/errors.py", "from ntkcheck import stats"),
         ("ntkcheck/__init__.py", "from ntkcheck import normalizers"),

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from ntkcheck import claims
+from ntkcheck import claims, thread_pool
 from ntkcheck.claims import details, table
 from ntkcheck.claims.document import document
 from ntkcheck.errors import unknown_name
@@ -34,6 +34,7 @@ Own = Annotated[
     list[Path] | None,
     typer.Option("--own", help="A TOML file with claims of your own, beside the shipped ones; repeatable."),
 ]
+Again = Annotated[Path | None, typer.Option("--store", help="The store, if it was not given before the command.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON in place of the table.")]
 
 
@@ -51,6 +52,8 @@ def ledger(
     json: Json = False,
 ) -> None:
     """List every claim with its verdict, from what the store has; nothing is measured."""
+    if context.invoked_subcommand == "check":
+        thread_pool.restart_without()
     jax.config.update("jax_enable_x64", True)
     context.obj = (store, own or [])
     if context.invoked_subcommand:
@@ -65,9 +68,14 @@ def ledger(
 
 @app.command()
 def show(
-    context: typer.Context, id: Annotated[str, typer.Argument(help="The claim, MN-3.")], json: Json = False
+    context: typer.Context,
+    id: Annotated[str, typer.Argument(help="The claim, MN-3.")],
+    store: Again = None,
+    own: Own = None,
+    json: Json = False,
 ) -> None:
     """Show everything about one claim: statement, source, tests with bounds and measurements, provenance."""
+    _given_again(context, store, own)
     with _ledger(context, [id], measures=False) as (chosen, evidence):
         claim, found = chosen[id], claims.known(chosen[id], evidence)
         note = claims.stale(claim, evidence)
@@ -84,9 +92,12 @@ def check(
     context: typer.Context,
     ids: Annotated[list[str] | None, typer.Argument(help="Claims to check; all by default.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Check again what was checked already.")] = False,
+    store: Again = None,
+    own: Own = None,
     json: Json = False,
 ) -> None:
     """Measure what is missing and judge; what the store has is not measured again."""
+    _given_again(context, store, own)
     with _ledger(context, ids or [], measures=True) as (chosen, evidence):
         try:
             with CONSOLE.status("checking") as status:
@@ -102,6 +113,12 @@ def check(
             )
             os._exit(130)  # an ordinary exit would wait for the checks that are still computing
     _print(chosen, found, {}, json)
+
+
+def _given_again(context: typer.Context, store: Path | None, own: list[Path] | None) -> None:
+    """Options of the group count as well where they follow the command's name."""
+    before, earlier = context.obj
+    context.obj = (store or before, [*earlier, *(own or [])])
 
 
 @contextmanager

@@ -34,7 +34,7 @@ def empirical_ntk(
     output: int | None = None,
     batch_coupled: bool | None = None,
     memory: int | str | None = None,
-    devices: Sequence[jax.Device] | None = None,
+    devices: Sequence[Any] | None = None,
     precision: str = "highest",
 ) -> Float[Array, "batch batch"]:
     """Empirical NTK of a network at its parameters, of one output or traced over the outputs.
@@ -173,7 +173,7 @@ def _shapes(leaves: list[Array]) -> tuple[jax.ShapeDtypeStruct, ...]:
     return tuple(jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=leaf.sharding) for leaf in leaves)
 
 
-def _mesh(devices: Sequence[jax.Device] | None) -> Mesh | None:
+def _mesh(devices: Sequence[Any] | None) -> Mesh | None:
     """One axis of devices, or None for whichever JAX takes."""
     if devices is None:
         return None

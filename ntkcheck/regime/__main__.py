@@ -10,10 +10,11 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from ntkcheck import activations, claims, normalizers
+from ntkcheck import activations, claims, normalizers, thread_pool
 from ntkcheck.claims import document as claims_document
 from ntkcheck.claims import table as claims_table
 from ntkcheck.errors import unknown_name
+from ntkcheck.output import claim_file, claim_folder
 from ntkcheck.regime import folder as results
 from ntkcheck.regime import table
 from ntkcheck.regime.document import to_json
@@ -29,7 +30,6 @@ DEFAULT = Settings()
 CLAIMS = ("MN-1", "MN-2", "MN-3", "MN-4", "MN-5", "MN-6", "MN-7", "LT-1", "LT-2", "LT-4")  # on what such a run measures
 SLOW_CLAIMS = {"MN-5"}  # which compiles networks of several widths
 CONSOLE = Console(stderr=True)  # progress and messages; standard output is for results
-NO_THREAD_POOL = "--xla_cpu_multi_thread_eigen=false"
 LEAST_COLUMNS = 160  # of tables where the output is not a terminal
 
 
@@ -105,8 +105,8 @@ def main(
 ) -> None:
     """Test which regime normalisers put a deep network in: order, criticality or chaos, in infinite and in finite width."""
     jax.config.update("jax_enable_x64", True)
-    if not set(_chosen(normalizer)) <= OVERLAPPING and NO_THREAD_POOL not in os.environ.get("XLA_FLAGS", ""):
-        _restart_without_thread_pool()
+    if not set(_chosen(normalizer)) <= OVERLAPPING:
+        thread_pool.restart_without()
     settings = Settings(
         data=data,
         normalizers=_chosen(normalizer),
@@ -126,9 +126,9 @@ def main(
     try:
         expected = {"correlation": _word("expect", expect), "gradient": _word("expect_gradient", expect_gradient)}
         experiment = prepare(settings.quick() if quick else settings)
-        folder = results.claim_folder(output)
+        folder = claim_folder(output)
         if json not in (None, "-"):
-            results.claim_file(Path(json))
+            claim_file(Path(json))
         with Store(store) as opened:
             try:
                 with progress_bar(CONSOLE) as on_progress:
@@ -146,12 +146,6 @@ def main(
 
 def _chosen(given: list[str] | None) -> tuple[str, ...]:
     return tuple(name.strip() for item in given for name in item.split(",")) if given else DEFAULT_NORMALIZERS
-
-
-def _restart_without_thread_pool() -> None:
-    """Start over with XLA off its thread pool, on which batched factorisations can wait for each other for ever (see `run`)."""
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {NO_THREAD_POOL}"  # read once, when JAX is imported
-    os.execv(sys.executable, [sys.executable, "-m", "ntkcheck.regime", *sys.argv[1:]])
 
 
 def _word(option: str, word: str | None) -> str | None:

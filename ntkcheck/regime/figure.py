@@ -10,24 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ntkcheck.measurement import INFINITE
+from ntkcheck.output import COLOURS, MARKERS, STYLE
 from ntkcheck.regime.finite import NTK_NETWORKS
 from ntkcheck.regime.run import Curve
 from ntkcheck.regime.settings import Settings
 
-# Okabe & Ito's colours: told apart with every common colour vision, and in grey.
-COLOURS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 PANELS = {
     "correlation_through_depth": ("mean correlation of input pairs", "Correlation"),
     "ntk_off_diagonal_through_depth": ("mean off-diagonal / mean diagonal", "Neural tangent kernel"),
     "gradient_through_depth": ("squared gradient, growth per layer", "Backward gradient"),
-}
-STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "ntkcheck",
-    "svg.fonttype": "none",
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
 }
 
 
@@ -57,15 +48,6 @@ def draw(curves: Iterable[Curve], settings: Settings) -> Figure:
             fontsize=9,
         )
     return figure
-
-
-def save(figure: Figure, folder: Path) -> list[Path]:
-    """Write the figure as SVG and PNG without dates, so that the same result gives the same bytes."""
-    paths = [folder / f"regime.{kind}" for kind in ("svg", "png")]
-    with mpl.rc_context(STYLE):
-        figure.savefig(paths[0], metadata={"Date": None})
-        figure.savefig(paths[1], dpi=160)
-    return paths
 
 
 def _draw_curve(axis: Axes, curve: Curve, index: int) -> None:

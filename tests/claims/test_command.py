@@ -109,6 +109,12 @@ def store_of_older_code(folder):
         store.replace(*(replace(r, provenance=r.provenance | {"code": "0123"}) for r in store.records()))
 
 
+def test_options_may_follow_the_command(checked, folder):
+    path = str(folder / "store.db")
+    found = CliRunner().invoke(app, ["claims", "show", "HE-1", "--store", path, "--own", str(OWN), "--json"])
+    assert json.loads(found.stdout)["verdict"] == "supported"
+
+
 @pytest.mark.parametrize(
     ("arguments", "own", "message"),
     [

@@ -33,6 +33,16 @@ def test_inner_sums_become_products_of_the_same_value(function, sums_left):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-14), rewritten(X), function(X))
 
 
+def test_sign_is_changed_behind_the_sum():
+    def function(x):
+        return (-x).sum(0), (-x).sum(-1)
+
+    rewritten = suited_to_cpu(function)
+    steps = [eqn.primitive.name for eqn in jax.make_jaxpr(rewritten)(X).jaxpr.eqns]
+    assert steps.index("dot_general") < max(i for i, name in enumerate(steps) if name == "neg")
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-14), rewritten(X), function(X))
+
+
 def test_convolutions_of_the_backward_pass_have_channels_last():
     kernel = X[:, :, :2, :2].transpose(1, 0, 2, 3)
 

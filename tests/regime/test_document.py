@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from ntkcheck.measurement import FINITE, INFINITE, Measurement
+from ntkcheck.output import claim_file, claim_folder
 from ntkcheck.regime import Result, document
 from ntkcheck.regime.document import COLUMNS, to_csv, to_json
-from ntkcheck.regime.folder import claim_file, claim_folder, write_numbers
+from ntkcheck.regime.folder import write_numbers
 from ntkcheck.stats import Estimate, interval
 from tests.regime import experiment, made_up, record
 

@@ -9,8 +9,9 @@ import pytest
 from matplotlib.colors import to_hex
 
 from ntkcheck.measurement import FINITE, INFINITE, series
+from ntkcheck.output import save_figure
 from ntkcheck.regime import figure
-from ntkcheck.regime.figure import COLOURS, PANELS, draw, save
+from ntkcheck.regime.figure import COLOURS, PANELS, draw
 from ntkcheck.regime.run import Curve
 from ntkcheck.regime.theory import stationary
 from tests.regime import TINY, made_up
@@ -23,7 +24,7 @@ def texts(svg):
 
 def saved(result, folder):
     folder.mkdir(parents=True, exist_ok=True)
-    return [path.read_bytes() for path in save(draw(result.curves(), TINY), folder)]
+    return [path.read_bytes() for path in save_figure(draw(result.curves(), TINY), folder / "regime")]
 
 
 def test_the_same_result_gives_the_same_bytes(tmp_path):
@@ -82,7 +83,7 @@ def test_breakdowns_leave_gaps(tmp_path):
     value = np.array([1.0, 2.0, math.nan, math.inf, 1.0])
     broken = series(value[None], np.arange(5))._replace(sem=np.where(np.isfinite(value), 0.1, math.nan))
     curves = [Curve("none", quantity, width, broken) for quantity in PANELS for width in (INFINITE, FINITE)]
-    svg, _ = save(draw(curves, TINY), tmp_path)
+    svg, _ = save_figure(draw(curves, TINY), tmp_path / "regime")
     assert b"nan" not in svg.read_bytes().lower()
 
 

@@ -1,0 +1,71 @@
+"""Where and how commands leave results: a folder that can be written to, files that are never half written, one look of figures."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+# Okabe & Ito's colours: told apart with every common colour vision, and in grey.
+COLOURS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "ntkcheck",
+    "svg.fonttype": "none",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+
+def claim_folder(path: Path) -> Path:
+    """Make the folder before anything is measured.
+
+    Raises:
+        ValueError: If it cannot be made or written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        probe = path / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ValueError(
+            f"`output` must be a folder that can be written to, got {str(path)!r}: {error.strerror}."
+        ) from error
+    return path
+
+
+def claim_file(path: Path) -> Path:
+    """Make sure, before anything is measured, that a file can be written; one that exists keeps its content until then.
+
+    Raises:
+        ValueError: If it cannot be written.
+    """
+    existed = path.exists()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("a").close()
+        if not existed:
+            path.unlink()
+    except OSError as error:
+        raise ValueError(f"`json` must be a file that can be written, got {str(path)!r}: {error.strerror}.") from error
+    return path
+
+
+def replace_file(path: Path, text: str) -> Path:
+    """Write a file whole; a reader never meets half of it."""
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+    return path
+
+
+def save_figure(figure: Figure, stem: Path) -> list[Path]:
+    """Write a figure as SVG and PNG without dates, so that the same result gives the same bytes."""
+    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("svg", "png")]
+    with mpl.rc_context(STYLE):
+        figure.savefig(paths[0], metadata={"Date": None})
+        figure.savefig(paths[1], dpi=160)
+    return paths
