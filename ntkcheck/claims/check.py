@@ -40,7 +40,7 @@ def known(claim: Claim, evidence: Evidence) -> Checked:
 def check(
     claims: Mapping[str, Claim],
     evidence: Evidence,
-    threads: int = 2,
+    threads: int = 1,
     fresh: bool = False,
     on_done: Callable[[str, int], object] = lambda id, done: None,
 ) -> dict[str, Checked]:
@@ -49,7 +49,8 @@ def check(
     Args:
         claims: By identifier; those without a check have no answers.
         evidence: Store and experiment.
-        threads: Checks at the same time; one compiles while the other computes.
+        threads: Checks at the same time, so that one compiles while the other computes. More than one only where no check
+            decomposes matrices: two batched decompositions can wait for each other for ever (jaxlib 0.10.2, CPU).
         fresh: Check again what was checked already; the former answers are kept as superseded.
         on_done: Called with a claim's identifier and the number of claims that are done.
     """

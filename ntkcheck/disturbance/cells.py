@@ -12,7 +12,7 @@ from jaxtyping import Array
 from ntkcheck import data, snd
 from ntkcheck.disturbance.conditioning import conditioning
 from ntkcheck.disturbance.normalizer import SEQUENCES, Kind, file_digest, make, name_of
-from ntkcheck.disturbance.prediction import WITH_FIRST_ORDER, predictions
+from ntkcheck.disturbance.prediction import predictions
 from ntkcheck.disturbance.settings import digest
 from ntkcheck.measurement import Measurement
 from ntkcheck.normalizers import SequenceNormalizer
@@ -75,7 +75,7 @@ def normalizer_disturbance(
     with _ONE_FACTORISATION if normalizer not in WITHOUT_FACTORISATION else contextlib.nullcontext():
         disturbance = _disturbance(snd_key, kind, found.x, batch_size, anchors, draws, design, replacement)
         spectrum = conditioning(spectrum_key, kind, found.x, batch_size, replacement)
-    with _ONE_FACTORISATION if name in WITH_FIRST_ORDER else contextlib.nullcontext():  # eigenvalues of responses
+    with _ONE_FACTORISATION:  # eigenvalues of responses
         laws = predictions(found, name, batch_size, group_size, iterations, replacement)
     method = f"{spectrum.samples} normalised samples, error by the jackknife over blocks of batches"
     return [

@@ -63,6 +63,8 @@ def predictions(
     """
     if name in OF_ONE_SAMPLE:
         return [Measurement(EXACT, Estimate(0.0, 0.0, 0), "0 by construction: no sample sees another")]
+    if name == "iter_norm_paper":  # the same map in exact arithmetic
+        name = "iter_norm"
     if name in RELATIVES:
         related = predictions(population, "batch_norm", batch_size, None, None, replacement)
         kept = [m for m in related if name == "scaled_batch_norm" or m.quantity != EXACT]

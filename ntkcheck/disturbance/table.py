@@ -16,7 +16,7 @@ ZERO = 1e-9  # below it, SND is the rounding of a normaliser that has none
 CAPTION = (
     "each cell: SND; SND / rms of the output; law - SND in %, exact law (e) where there is one, else first order. Standard error "
     "of the last digits in parentheses. Condition: of the output's covariance at the largest m. Slope: of log SND in log m over "
-    "m >= {large} g, 95% interval. Law from: the smallest m from which on first order is within 5%,\ntwo standard errors granted."
+    "m >= {large} g, 95% interval. Law from: the smallest m from which on first order is within 5%, two standard errors granted."
 )
 
 
@@ -50,10 +50,12 @@ def _cell(result: Result, line: Line, m: int) -> str:
     snd, relative, law = (result.find(line, m, quantity) for quantity in ("snd", "snd_relative", "law"))
     if snd is None:
         return "-"
+    if not math.isfinite(snd.value):
+        return "broke down"
     if abs(snd.value) < ZERO:
         return "0 by rounding"
     lines = [with_error(snd), f"rel {with_error(relative)}"]
-    if law and math.isfinite(snd.value):
+    if law:
         exact = " e" if result.find(line, m, "law_exact") else ""
         lines.append(f"law {_percent(law, snd)}{exact}")
     return "\n".join(lines)

@@ -171,7 +171,10 @@ def _judged(experiment: Experiment, store: Store, left_out: set[str]) -> dict[st
     evidence = claims.Evidence(store, experiment, measures=False)
     with CONSOLE.status("claims") as status:
         found = claims.check(
-            ledger, evidence, on_done=lambda id, done: status.update(f"claims: {done} of {len(ledger)}")
+            ledger,
+            evidence,
+            threads=2,
+            on_done=lambda id, done: status.update(f"claims: {done} of {len(ledger)}"),
         )
     return claims.verdicts(ledger, {id: checked.answers for id, checked in found.items()})
 

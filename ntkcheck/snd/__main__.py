@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from ntkcheck import claims, data, regime
+from ntkcheck import claims, data, regime, thread_pool
 from ntkcheck.claims import document as claims_document
 from ntkcheck.claims import table as claims_table
 from ntkcheck.disturbance import Experiment, Result, Settings, prepare, run, stored, table
@@ -32,7 +32,6 @@ FAST_CLAIMS = {
     "IN-10",
 }  # a few seconds each; the others take minutes, and are known where they were checked before
 CONSOLE = Console(stderr=True)  # progress and messages; standard output is for results
-NO_THREAD_POOL = "--xla_cpu_multi_thread_eigen=false"
 LEAST_COLUMNS = 160  # of tables where the output is not a terminal
 T = TypeVar("T")
 
@@ -114,9 +113,8 @@ def main(
     ] = False,
 ) -> None:
     """Measure how much normalisers disturb a sample through the others of its batch, and hold it against its law."""
+    thread_pool.restart_without()
     jax.config.update("jax_enable_x64", True)
-    # Read when JAX's backend starts. On XLA's thread pool, a program's batched factorisations can wait for each other for ever.
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {NO_THREAD_POOL}"
     try:
         settings = Settings(
             populations=_words(population, DEFAULT.populations),

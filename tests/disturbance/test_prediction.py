@@ -26,6 +26,7 @@ def test_batch_norm_on_independent_gaussians_has_its_exact_law_and_first_order()
 def test_whitening_has_the_claimed_law():
     assert laws("zca", g=4)[CLOSED_FORM].value == pytest.approx(np.sqrt(8 * 9 / 400))
     assert laws("iter_norm", g=4, steps=3)[CLOSED_FORM].value == snd.isotropic_iter_norm(8, 4, 3, 100)
+    assert laws("iter_norm_paper", g=4, steps=3) == laws("iter_norm", g=4, steps=3)
     assert EXACT not in laws("zca", g=4)
 
 
