@@ -56,11 +56,12 @@ def _calls(key: Array, features: int, place: Any) -> dict[str, Callable[[], Arra
     return {
         "iter_norm": functools.partial(jax.jit(iter_norm), x),
         "zca": functools.partial(jax.jit(zca), x),
-        "convolution": functools.partial(jax.jit(_convolution), images, kernel),
+        "convolution": functools.partial(jax.jit(convolution), images, kernel),
     }
 
 
-def _convolution(images: Array, kernel: Array) -> Array:
+def convolution(images: Array, kernel: Array) -> Array:
+    """3 x 3, stride 1, channels last."""
     return jax.lax.conv_general_dilated(images, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
 
 
