@@ -90,8 +90,8 @@ def points(curve: Curve) -> list[dict[str, Any]]:
     """A series as flat rows, one a place."""
     value, sem, n, at = curve.series
     return [
-        {**_subject(curve), "quantity": curve.quantity, "at": float(at[i]), "value": float(value[i])}
-        | {"sem": float(sem[i]), "n": n, "record": curve.record.key[:12]}
+        {**_subject(curve), "quantity": curve.quantity, "at": float(at[i]), "value": _digits(value[i])}
+        | {"sem": _digits(sem[i]), "n": n, "record": curve.record.key[:12]}
         for i in range(len(at))
     ]
 
@@ -100,6 +100,11 @@ def _curve(curve: Curve) -> dict[str, Any]:
     value, sem, n, at = curve.series
     through = {"at": at.tolist(), "value": value.tolist(), "sem": sem.tolist(), "n": n, "method": curve.method}
     return {**_subject(curve), "quantity": curve.quantity, **through}
+
+
+def _digits(value: float) -> float:
+    """Six digits, more than any error of these series leaves."""
+    return float(f"{value:.6g}")
 
 
 def _subject(found: Row | Curve) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class Settings:
     memory: str | None = None
     matrix_free: bool = False
     seed: int = 0
-    seeds: int = 2
+    seeds: int = 4
     repetitions: int = 10
     papers: bool = False
 
