@@ -1,11 +1,15 @@
-"""Where and how commands leave results: a folder that can be written to, files that are never half written, one look of figures."""
+"""Where and how commands leave results: folders, whole files, wide tables, one look of figures, and what an interruption says."""
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from rich.console import Console
+from rich.markup import escape
+
+LEAST_COLUMNS = 160  # of tables where the output is not a terminal
 
 # Okabe & Ito's colours: told apart with every common colour vision, and in grey.
 COLOURS = ("#000000", "#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442")
@@ -69,3 +73,19 @@ def save_figure(figure: Figure, stem: Path) -> list[Path]:
         figure.savefig(paths[0], metadata={"Date": None})
         figure.savefig(paths[1], dpi=160)
     return paths
+
+
+def results_console() -> Console:
+    """Standard output for tables: as wide as the terminal, and where there is none, wide enough that nothing is cut."""
+    out = Console()
+    return Console(width=max(out.width, LEAST_COLUMNS) if not out.is_terminal else None)
+
+
+def end_interrupted(console: Console, measured: int, total: int, folder: Path) -> NoReturn:
+    """Say what an interruption leaves, and end the process: an ordinary exit would wait for the cells that are still computing."""
+    console.print(
+        f"[yellow]interrupted[/yellow] with {measured} of {total} measured; they are in the store, and in "
+        f"{escape(str(folder))}; the same command goes on from there",
+        soft_wrap=True,
+    )
+    os._exit(130)

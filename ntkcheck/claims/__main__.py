@@ -17,6 +17,7 @@ from ntkcheck.claims import details, table
 from ntkcheck.claims.document import document
 from ntkcheck.errors import unknown_name
 from ntkcheck.json_text import json_text
+from ntkcheck.output import results_console
 from ntkcheck.regime import Settings, prepare
 from ntkcheck.store import Store, StoreError
 from ntkcheck.store.option import DEFAULT_STORE, StorePath
@@ -28,7 +29,6 @@ app = typer.Typer(
     help="Every claim with its verdict; `show` all about one, `check` measures what is missing.",
 )
 CONSOLE = Console(stderr=True)  # progress and messages; standard output is for results
-LEAST_COLUMNS = 160  # of tables where the output is not a terminal
 
 Own = Annotated[
     list[Path] | None,
@@ -84,7 +84,7 @@ def show(
     if json:
         sys.stdout.write(json_text(document({id: verdict})[id] | details.provenance(found, records, note)))
     else:
-        _console().print(details.render(verdict, found, records, note))
+        results_console().print(details.render(verdict, found, records, note))
 
 
 @app.command()
@@ -152,12 +152,7 @@ def _print(
         entries = document(verdicts)
         sys.stdout.write(json_text({id: entry | {"stale": notes.get(id)} for id, entry in entries.items()}))
     else:
-        _console().print(table.render_ledger(verdicts, notes))
-
-
-def _console() -> Console:
-    out = Console()
-    return Console(width=max(out.width, LEAST_COLUMNS) if not out.is_terminal else None)
+        results_console().print(table.render_ledger(verdicts, notes))
 
 
 if __name__ == "__main__":

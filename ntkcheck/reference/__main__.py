@@ -14,7 +14,7 @@ from rich.markup import escape
 from ntkcheck import claims, models
 from ntkcheck.claims import document as claims_document
 from ntkcheck.claims import table as claims_table
-from ntkcheck.output import claim_file, claim_folder
+from ntkcheck.output import claim_file, claim_folder, end_interrupted, results_console
 from ntkcheck.reference import folder as results
 from ntkcheck.reference import images, table
 from ntkcheck.reference.case import PLATFORMS, PRECISIONS
@@ -32,7 +32,6 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 DEFAULT = Settings()
 CLAIMS = {"MN-10": {"memory", "program"}}  # with the kinds of measurement that they rest on
 CONSOLE = Console(stderr=True)  # progress and messages; standard output is for results
-LEAST_COLUMNS = 160  # of tables where the output is not a terminal
 
 
 @app.command()
@@ -136,9 +135,9 @@ def main(
             try:
                 with progress_bar(CONSOLE) as on_progress:
                     result = run(experiment, opened, workers, scheduler, on_progress)
+                verdicts = _judged(experiment, opened)
             except KeyboardInterrupt:
                 _interrupted(stored(experiment, opened), command, folder)
-            verdicts = _judged(experiment, opened)
     except (ValueError, FileNotFoundError, StoreError) as error:
         CONSOLE.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from None
@@ -161,12 +160,7 @@ def _names(given: list[str] | None) -> tuple[str, ...] | None:
 def _interrupted(result: Result, command: str, folder: Path) -> NoReturn:
     """Leave what was measured where a reader looks for it, and say so."""
     results.write(result, command, {}, folder)
-    CONSOLE.print(
-        f"[yellow]interrupted[/yellow] with {len(result.records)} of {len(result.experiment.cells)} measured; they are in the "
-        f"store, and in {escape(str(folder))}; the same command goes on from there",
-        soft_wrap=True,
-    )
-    os._exit(130)  # an ordinary exit would wait for the cell that is still computing
+    end_interrupted(CONSOLE, len(result.records), len(result.experiment.cells), folder)
 
 
 def _judged(experiment: Experiment, store: Store) -> dict[str, claims.Verdict]:
@@ -187,9 +181,7 @@ def _show(result: Result, verdicts: dict[str, claims.Verdict], command: str, fol
     if json == "-":
         sys.stdout.write(text)
     else:
-        out = Console()
-        wide = Console(width=max(out.width, LEAST_COLUMNS) if not out.is_terminal else None)
-        wide.print(table.render(result), *([claims_table.render(verdicts)] if verdicts else []))
+        results_console().print(table.render(result), *([claims_table.render(verdicts)] if verdicts else []))
     if json not in (None, "-"):
         Path(json).write_text(text, encoding="utf-8")
     for cell, reason in result.failures.items():

@@ -1,6 +1,5 @@
 """The command `python -m ntkcheck.regime`: arguments, 64-bit and output only."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -14,7 +13,7 @@ from ntkcheck import activations, claims, normalizers, thread_pool
 from ntkcheck.claims import document as claims_document
 from ntkcheck.claims import table as claims_table
 from ntkcheck.errors import unknown_name
-from ntkcheck.output import claim_file, claim_folder
+from ntkcheck.output import claim_file, claim_folder, end_interrupted, results_console
 from ntkcheck.regime import folder as results
 from ntkcheck.regime import table
 from ntkcheck.regime.document import to_json
@@ -30,7 +29,6 @@ DEFAULT = Settings()
 CLAIMS = ("MN-1", "MN-2", "MN-3", "MN-4", "MN-5", "MN-6", "MN-7", "LT-1", "LT-2", "LT-4")  # on what such a run measures
 SLOW_CLAIMS = {"MN-5"}  # which compiles networks of several widths
 CONSOLE = Console(stderr=True)  # progress and messages; standard output is for results
-LEAST_COLUMNS = 160  # of tables where the output is not a terminal
 
 
 @app.command()
@@ -157,12 +155,7 @@ def _word(option: str, word: str | None) -> str | None:
 def _interrupted(result: Result, folder: Path) -> NoReturn:
     """Leave what was measured where a reader looks for it, and say so."""
     results.write_numbers(result, {}, folder)
-    CONSOLE.print(
-        f"[yellow]interrupted[/yellow] with {len(result.records)} of {2 * len(result.experiment.networks)} measured; they are in "
-        f"the store, and in {escape(str(folder))}; the same command goes on from there",
-        soft_wrap=True,
-    )
-    os._exit(130)  # an ordinary exit would wait for the cells that are still computing
+    end_interrupted(CONSOLE, len(result.records), 2 * len(result.experiment.networks), folder)
 
 
 def _judged(experiment: Experiment, store: Store, left_out: set[str]) -> dict[str, claims.Verdict]:
@@ -185,9 +178,7 @@ def _show(result: Result, verdicts: dict[str, claims.Verdict], folder: Path, jso
     if json == "-":
         sys.stdout.write(to_json(result, judged))
     else:
-        out = Console()
-        wide = Console(width=max(out.width, LEAST_COLUMNS) if not out.is_terminal else None)
-        wide.print(table.render(result), claims_table.render(verdicts))
+        results_console().print(table.render(result), claims_table.render(verdicts))
     if json not in (None, "-"):
         Path(json).write_text(to_json(result, judged), encoding="utf-8")
     for (name, width), reason in result.failures.items():

@@ -1,6 +1,5 @@
 """The command `python -m ntkcheck.snd`: arguments, 64-bit and output only."""
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
@@ -18,7 +17,7 @@ from ntkcheck.disturbance import folder as results
 from ntkcheck.disturbance.document import to_json, words
 from ntkcheck.disturbance.normalizer import NAMES
 from ntkcheck.disturbance.settings import DEFAULT_GROUP_SIZES
-from ntkcheck.output import claim_file, claim_folder
+from ntkcheck.output import claim_file, claim_folder, end_interrupted, results_console
 from ntkcheck.store import Store, StoreError
 from ntkcheck.store.option import DEFAULT_STORE, StorePath
 from ntkcheck.sweep import progress_bar
@@ -32,7 +31,6 @@ FAST_CLAIMS = {
     "IN-10",
 }  # a few seconds each; the others take minutes, and are known where they were checked before
 CONSOLE = Console(stderr=True)  # progress and messages; standard output is for results
-LEAST_COLUMNS = 160  # of tables where the output is not a terminal
 T = TypeVar("T")
 
 
@@ -167,12 +165,7 @@ def _numbers(option: str, given: list[str] | None, default: tuple[int, ...]) -> 
 def _interrupted(result: Result, folder: Path) -> NoReturn:
     """Leave what was measured where a reader looks for it, and say so."""
     results.write_numbers(result, {}, folder)
-    CONSOLE.print(
-        f"[yellow]interrupted[/yellow] with {len(result.records)} of {len(result.experiment.cells)} measured; they are in "
-        f"the store, and in {escape(str(folder))}; the same command goes on from there",
-        soft_wrap=True,
-    )
-    os._exit(130)  # an ordinary exit would wait for the cells that are still computing
+    end_interrupted(CONSOLE, len(result.records), len(result.experiment.cells), folder)
 
 
 def _judged(experiment: Experiment, store: Store, measured: set[str]) -> dict[str, claims.Verdict]:
@@ -196,9 +189,7 @@ def _show(result: Result, verdicts: dict[str, claims.Verdict], folder: Path, jso
     if json == "-":
         sys.stdout.write(to_json(result, judged))
     else:
-        out = Console()
-        wide = Console(width=max(out.width, LEAST_COLUMNS) if not out.is_terminal else None)
-        wide.print(table.render(result), claims_table.render(verdicts))
+        results_console().print(table.render(result), claims_table.render(verdicts))
     if json not in (None, "-"):
         Path(json).write_text(to_json(result, judged), encoding="utf-8")
     for cell, reason in result.failures.items():
