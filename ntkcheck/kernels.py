@@ -15,23 +15,32 @@ def normalized_off_diagonal(kernel: Kernel) -> Float[np.ndarray, "*stack"]:
 
 def condition_number(kernel: Kernel) -> Float[np.ndarray, "*stack"]:
     """Largest over smallest eigenvalue; infinite where the smallest is within rounding of 0, NaN where an entry is not finite."""
-    values = _eigenvalues(kernel)
-    least, largest = values[..., 0], values[..., -1]
-    resolved = least > kernel.shape[-1] * np.finfo(kernel.dtype).eps * largest
-    unresolved = np.where(np.isnan(least), np.nan, np.inf)
-    return np.where(resolved, largest / np.where(resolved, least, 1), unresolved)
+    return spectrum_condition(eigenvalues(kernel))
 
 
 def largest_share(kernel: Kernel) -> Float[np.ndarray, "*stack"]:
     """Largest eigenvalue over the trace: 1 for rank one, 1/batch for a multiple of the identity."""
-    return _eigenvalues(kernel)[..., -1] / np.trace(kernel, axis1=-2, axis2=-1)
+    return spectrum_share(eigenvalues(kernel))
 
 
-def _eigenvalues(kernel: Kernel) -> Float[np.ndarray, "*stack batch"]:
+def eigenvalues(kernel: Kernel) -> Float[np.ndarray, "*stack batch"]:
     """In ascending order; NaN, and no error, where an entry is not finite."""
     finite = np.asarray(np.isfinite(kernel).all((-2, -1)))
     values = np.linalg.eigvalsh(np.where(finite[..., None, None], kernel, 0))
     return np.where(finite[..., None], values, np.nan)
+
+
+def spectrum_condition(values: Float[np.ndarray, "*stack batch"]) -> Float[np.ndarray, "*stack"]:
+    """`condition_number` of the kernel of these eigenvalues."""
+    least, largest = values[..., 0], values[..., -1]
+    resolved = least > values.shape[-1] * np.finfo(values.dtype).eps * largest
+    unresolved = np.where(np.isnan(least), np.nan, np.inf)
+    return np.where(resolved, largest / np.where(resolved, least, 1), unresolved)
+
+
+def spectrum_share(values: Float[np.ndarray, "*stack batch"]) -> Float[np.ndarray, "*stack"]:
+    """`largest_share` of the kernel of these eigenvalues."""
+    return values[..., -1] / values.sum(-1)
 
 
 def correlation(nngp: Kernel) -> Kernel:

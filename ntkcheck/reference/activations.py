@@ -90,15 +90,24 @@ def _observed(model: Model, x: Array, precision: str):
 
 
 def _statistics(site: Site) -> dict[str, float]:
-    output = np.asarray(site.output, np.float64)
-    flat, rows = output.reshape(len(output), -1), output.reshape(-1, output.shape[-1])
-    covariance = np.cov(rows, rowvar=False)
+    with jax.enable_x64(True):
+        of_images, of_channels, largest = jax.tree.map(np.asarray, _moments(site.output))
+    spectrum = kernels.eigenvalues(of_channels)
     return {
-        "correlation": float(kernels.pair_correlations(flat @ flat.T).mean()),
-        "condition_number": float(kernels.condition_number(covariance)),
-        "stable_rank": float(1 / kernels.largest_share(covariance)),
-        "largest_value": float(np.abs(output).max()),
+        "correlation": float(kernels.pair_correlations(of_images).mean()),
+        "condition_number": float(kernels.spectrum_condition(spectrum)),
+        "stable_rank": float(1 / kernels.spectrum_share(spectrum)),
+        "largest_value": float(largest),
     }
+
+
+@compiled()
+def _moments(output: Float[Array, "images *positions channels"]) -> tuple[Array, Array, Array]:
+    """Products of the images, and the covariance of the channels over images and positions, in float64; the largest value."""
+    output = output.astype(jnp.float64)
+    flat, rows = output.reshape(len(output), -1), output.reshape(-1, output.shape[-1])
+    centred = rows - rows.mean(axis=0, keepdims=True)
+    return flat @ flat.T, centred.T @ centred / (len(rows) - 1), jnp.abs(output).max()
 
 
 def _bound(site: Site, batch_statistics: bool) -> dict[str, float]:
