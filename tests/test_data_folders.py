@@ -237,7 +237,7 @@ def test_no_other_function_is_reached_by_a_batch(tmp_path, function, arguments, 
 
 def test_folder_without_a_data_set_says_what_it_holds(tmp_path):
     with pytest.raises(
-        ValueError, match=r"in the format of MNIST or CIFAR-10, got .*, which is empty; name the folder"
+        ValueError, match=r"in the format of MNIST, CIFAR-10 or CIFAR-100, got .*, which is empty; name the folder"
     ):
         load(str(tmp_path))
     written(tmp_path, {"b.png": b"", "a.png": b"", "c.png": b"", "d.png": b""})

@@ -1,11 +1,11 @@
-"""The batches in which CIFAR-10 is published: Python pickles, read without running anything in them, and binary files."""
+"""The batches in which CIFAR-10 and CIFAR-100 are published: Python pickles, of which nothing is run, and binary files."""
 
 import pickle
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 
 from ntkcheck.errors import broken_file
 
@@ -13,6 +13,8 @@ _PIXELS = 3 * 32 * 32
 _CLASSES = 10
 _BINARY_KIND = f"an intact binary CIFAR-10 batch (rows of 1 label and {_PIXELS} pixels)"
 _PICKLED_KIND = f"an intact Python CIFAR-10 batch (`data` of {_PIXELS} pixels a row)"
+_LABELLED_KIND = "an intact Python batch of CIFAR-10 or CIFAR-100 with the classes of its images"
+LABELS = (b"labels", "labels", b"fine_labels", "fine_labels")
 
 
 def read_binary_batch(path: Path) -> UInt8[np.ndarray, "samples 3072"]:
@@ -20,13 +22,21 @@ def read_binary_batch(path: Path) -> UInt8[np.ndarray, "samples 3072"]:
 
     Source: Krizhevsky 2009, Learning multiple layers of features from tiny images; the CIFAR-10 page, binary version.
     """
+    return read_labelled_binary_batch(path)[0]
+
+
+def read_labelled_binary_batch(path: Path) -> tuple[UInt8[np.ndarray, "samples 3072"], Int[np.ndarray, " samples"]]:
+    """The images of a binary batch and their classes.
+
+    Source: as of `read_binary_batch`.
+    """
     content = np.fromfile(path, np.uint8)
     if not content.size or content.size % (1 + _PIXELS):
         raise broken_file("spec", path, _BINARY_KIND, f"has {content.size} bytes, no multiple of {1 + _PIXELS}")
     rows = content.reshape(-1, 1 + _PIXELS)
     if rows[:, 0].max() >= _CLASSES:
         raise broken_file("spec", path, _BINARY_KIND, f"has the label {rows[:, 0].max()}, above {_CLASSES - 1}")
-    return rows[:, 1:]
+    return rows[:, 1:], rows[:, 0].astype(np.int64)
 
 
 def read_pickled_batch(path: Path) -> UInt8[np.ndarray, "samples 3072"]:
@@ -34,12 +44,33 @@ def read_pickled_batch(path: Path) -> UInt8[np.ndarray, "samples 3072"]:
 
     Source: Krizhevsky 2009, Learning multiple layers of features from tiny images; the CIFAR-10 page, Python version.
     """
+    return _images(_pickled(path), path)
+
+
+def read_labelled_batch(path: Path) -> tuple[UInt8[np.ndarray, "samples 3072"], Int[np.ndarray, " samples"]]:
+    """The images of a Python batch with their classes: `labels` of CIFAR-10, the hundred `fine_labels` of CIFAR-100.
+
+    Source: Krizhevsky 2009, Learning multiple layers of features from tiny images; the CIFAR-10 page, Python version.
+    """
+    batch = _pickled(path)
+    images = _images(batch, path)
+    labels = next((batch[name] for name in LABELS if name in batch), None)
+    if not isinstance(labels, list) or not all(type(label) is int for label in labels) or len(labels) != len(images):
+        raise broken_file("spec", path, _LABELLED_KIND, f"holds no list of {len(images)} of them")
+    return images, np.array(labels, np.int64)
+
+
+def _pickled(path: Path) -> dict[Any, Any]:
     with path.open("rb") as file:
         try:
             batch = _BatchUnpickler(file, encoding="bytes").load()
         except Exception as error:  # the pickle module promises no narrower set for damaged input
             raise broken_file("spec", path, _PICKLED_KIND, f"cannot be unpickled ({error})") from error
-    data = batch.get(b"data", batch.get("data")) if isinstance(batch, dict) else None
+    return batch if isinstance(batch, dict) else {}
+
+
+def _images(batch: dict[Any, Any], path: Path) -> UInt8[np.ndarray, "samples 3072"]:
+    data = batch.get(b"data", batch.get("data"))
     if not isinstance(data, _PickledArray):
         raise broken_file("spec", path, _PICKLED_KIND, "holds no array `data`")
     if data.dtype != "u1" or len(data.shape) != 2 or data.shape[1] != _PIXELS:

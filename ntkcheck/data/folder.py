@@ -1,4 +1,4 @@
-"""Folders in the formats in which MNIST and CIFAR-10 are published."""
+"""Folders in the formats in which MNIST, CIFAR-10 and CIFAR-100 are published."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -31,8 +31,11 @@ _FORMATS = (
         (tuple(f"{name}.bin" for name in _CIFAR_TRAINING), ("test_batch.bin",)),
         read_binary_batch,
     ),
+    _Format("CIFAR-100, Python version", (("train",), ("test",)), read_pickled_batch),
 )
-_REMEDY = "name the folder that holds train-images-idx3-ubyte (or .gz), data_batch_1 or data_batch_1.bin"
+_REMEDY = (
+    "name the folder that holds train-images-idx3-ubyte (or .gz), data_batch_1, data_batch_1.bin or CIFAR-100's train"
+)
 
 
 def read_folder(folder: Path) -> tuple[np.ndarray, str]:
@@ -42,7 +45,7 @@ def read_folder(folder: Path) -> tuple[np.ndarray, str]:
         names = sorted(path.name for path in folder.iterdir())
         holds = f"holds {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}" if names else "is empty"
         raise ValueError(
-            f"`spec` must name a folder in the format of MNIST or CIFAR-10, got {folder}, which {holds}; {_REMEDY}."
+            f"`spec` must name a folder in the format of MNIST, CIFAR-10 or CIFAR-100, got {folder}, which {holds}; {_REMEDY}."
         )
     if len(found) > 1:
         sources = ", ".join(f"{layout.name} in {paths[0].parent}" for layout, paths in found)

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import ClosedJaxpr
+from jax.extend.core import ClosedJaxpr, Jaxpr, jaxprs_in_params
+from jax.extend.core import primitives as prim
 from jaxtyping import Array, Float, PyTree
 
 from ntkcheck.empirical.backward import suited_to_cpu
@@ -67,8 +68,28 @@ def trace(apply: Apply, params: PyTree, x: Array) -> Traced:
 def linearize(network: Traced, tapped: Mapping[int, Site]) -> Linearization:
     """The network with taps at the given sites, differentiated in the taps and in every other parameter that it uses."""
     outputs, pullback, activations = _vjp(network, tapped)
-    axes = ({i: len(site.stack) for i, site in tapped.items()}, 0)
-    return Linearization(outputs, activations, suited_to_cpu(jax.vmap(pullback, out_axes=axes)))
+    axes = {i: len(site.stack) for i, site in tapped.items()}
+    if jax.default_backend() != "cpu" and has_convolutions(network.jaxpr.jaxpr):
+        return Linearization(outputs, activations, one_by_one(pullback, axes))
+    return Linearization(outputs, activations, suited_to_cpu(jax.vmap(pullback, out_axes=(axes, 0))))
+
+
+def one_by_one(pullback: Callable[[Array], tuple[dict[int, Array], dict[int, Array]]], axes: Mapping[int, int]):
+    """The pullbacks of a stack of cotangents, one after the other: convolutions keep the shapes that cuDNN is made for."""
+
+    def pullbacks(cotangents: Array) -> tuple[dict[int, Array], dict[int, Array]]:
+        at_taps, gradients = jax.lax.map(pullback, cotangents)
+        return {i: jnp.moveaxis(delta, 0, axes[i]) for i, delta in at_taps.items()}, gradients
+
+    return pullbacks
+
+
+def has_convolutions(jaxpr: Jaxpr) -> bool:
+    """Whether there is a convolution anywhere in it."""
+    return any(
+        eqn.primitive is prim.conv_general_dilated_p or any(map(has_convolutions, jaxprs_in_params(eqn.params)))
+        for eqn in jaxpr.eqns
+    )
 
 
 def residuals(network: Traced, tapped: Mapping[int, Site]) -> list[jax.ShapeDtypeStruct]:
