@@ -8,6 +8,7 @@ from ntkcheck.regime.__main__ import main as regime
 from ntkcheck.report.__main__ import main as report
 from ntkcheck.snd.__main__ import main as snd
 from ntkcheck.store.__main__ import app as store
+from ntkcheck.training.__main__ import main as training
 
 app = typer.Typer(
     add_completion=False,
@@ -17,6 +18,7 @@ app = typer.Typer(
 )
 app.command("regime")(regime)
 app.command("reference")(reference)
+app.command("training")(training)
 app.command("snd")(snd)
 app.add_typer(claims, name="claims")
 app.command("report")(report)

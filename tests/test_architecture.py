@@ -12,7 +12,7 @@ FOLDERS = ("ntkcheck", "analyses", "figures", "benchmarks", "tests")
 # What each part of ntkcheck may import of the others; every part may import itself. A new part has to be given its place here.
 LAYERS = {"errors", "compilation", "stats", "normalizers", "activations", "network", "kernels"}
 THEORY_AND_NETWORKS = {"meanfield", "empirical", "snd", "models"}
-SIDE = {"data", "measurement", "store", "sweep", "output"}
+SIDE = {"data", "measurement", "store", "sweep", "output", "drawing", "table"}
 MAY_IMPORT = {
     "__init__": set(),
     "errors": set(),
@@ -30,12 +30,18 @@ MAY_IMPORT = {
     "sweep": {"errors", "stats", "measurement", "store"},
     "json_text": set(),
     "output": set(),
+    "drawing": {"output"},
+    "table": {"measurement", "store", "sweep"},
     "thread_pool": set(),
     "regime": LAYERS | THEORY_AND_NETWORKS | SIDE | {"json_text"},
     "disturbance": LAYERS | THEORY_AND_NETWORKS | SIDE | {"json_text"},
     "reference": LAYERS | THEORY_AND_NETWORKS | SIDE | {"json_text"},
-    "claims": LAYERS | THEORY_AND_NETWORKS | SIDE | {"json_text", "nt_adapter", "reference", "regime", "disturbance"},
-    "__main__": {"regime", "reference", "snd", "claims", "store", "report"},
+    "training": LAYERS | THEORY_AND_NETWORKS | SIDE | {"json_text", "reference"},
+    "claims": LAYERS
+    | THEORY_AND_NETWORKS
+    | SIDE
+    | {"json_text", "nt_adapter", "reference", "regime", "disturbance", "training"},
+    "__main__": {"regime", "reference", "snd", "claims", "store", "report", "training"},
     "report": LAYERS | THEORY_AND_NETWORKS | SIDE | {"json_text", "claims", "regime", "disturbance"},
 }
 # A command, which nothing imports, may also read data, keep its measurements and report the claims that they bear on.

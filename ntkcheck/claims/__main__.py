@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from ntkcheck import claims, thread_pool
-from ntkcheck.claims import details, table
+from ntkcheck.claims import details, readme, table, verdict_file
 from ntkcheck.claims.document import document
 from ntkcheck.errors import unknown_name
 from ntkcheck.json_text import json_text
-from ntkcheck.output import results_console
+from ntkcheck.output import claim_file, replace_file, results_console
 from ntkcheck.regime import Settings, prepare
 from ntkcheck.store import Store, StoreError
 from ntkcheck.store.option import DEFAULT_STORE, StorePath
@@ -26,9 +26,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     invoke_without_command=True,
-    help="Every claim with its verdict; `show` all about one, `check` measures what is missing.",
+    help="Every claim with its verdict; `show` all about one, `check` measures what is missing, `export` writes them down.",
 )
 CONSOLE = Console(stderr=True)  # progress and messages; standard output is for results
+
+VERDICTS = Path("figures/data/verdicts.csv")  # as committed
 
 Own = Annotated[
     list[Path] | None,
@@ -92,13 +94,16 @@ def check(
     context: typer.Context,
     ids: Annotated[list[str] | None, typer.Argument(help="Claims to check; all by default.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Check again what was checked already.")] = False,
+    data: Annotated[
+        Path | None, typer.Option(help="The data that a claim needs: a folder with CIFAR as published.")
+    ] = None,
     store: Again = None,
     own: Own = None,
     json: Json = False,
 ) -> None:
     """Measure what is missing and judge; what the store has is not measured again."""
     _given_again(context, store, own)
-    with _ledger(context, ids or [], measures=True) as (chosen, evidence):
+    with _ledger(context, ids or [], measures=True, data=data) as (chosen, evidence):
         try:
             with CONSOLE.status("checking") as status:
                 found = claims.check(
@@ -115,6 +120,50 @@ def check(
     _print(chosen, found, {}, json)
 
 
+@app.command()
+def export(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="The file to write.")] = VERDICTS,
+    store: Again = None,
+    own: Own = None,
+) -> None:
+    """Write every verdict with its answers as CSV, from what the store has; nothing is measured."""
+    _given_again(context, store, own)
+    with _ledger(context, [], measures=False) as (chosen, evidence):
+        claim_file(file)
+        found = {id: claims.known(claim, evidence) for id, claim in chosen.items()}
+        stale = [id for id, claim in chosen.items() if claims.stale(claim, evidence)]
+    judged = claims.verdicts(chosen, {id: checked.answers for id, checked in found.items()})
+    records = {id: checked.record for id, checked in found.items() if checked.record}
+    replace_file(file, verdict_file.to_csv(judged, records, "ntkcheck claims export"))
+    CONSOLE.print(f"{len(judged)} verdicts in {escape(str(file))}", soft_wrap=True)
+    if stale:
+        words = f"[yellow]stale[/yellow]: {', '.join(stale)}; `ntkcheck claims check --fresh` measures again"
+        CONSOLE.print(words, soft_wrap=True)
+
+
+@app.command("readme")
+def write_readme(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="The text whose table is written.")] = Path("README.md"),
+    verdicts: Annotated[Path, typer.Option(help="What `ntkcheck claims export` wrote.")] = VERDICTS,
+    own: Own = None,
+) -> None:
+    """Write the table of verdicts between its two marks in README, from exported verdicts; no store is read."""
+    _given_again(context, None, own)
+    try:
+        chosen = claims.load(context.obj[1])
+        kept = verdict_file.read(verdicts)
+        if unlike := verdict_file.differences(kept, chosen):
+            raise ValueError(
+                f"`verdicts` must be as the claims are judged today, got {str(verdicts)!r}, where {unlike[0]}; export again."
+            )
+        judged = claims.verdicts(chosen, verdict_file.answers(kept))
+        replace_file(file, readme.insert(file.read_text(encoding="utf-8"), readme.table(judged)))
+    except (ValueError, FileNotFoundError) as error:
+        raise _failed(error) from None
+
+
 def _given_again(context: typer.Context, store: Path | None, own: list[Path] | None) -> None:
     """Options of the group count as well where they follow the command's name."""
     before, earlier = context.obj
@@ -123,7 +172,7 @@ def _given_again(context: typer.Context, store: Path | None, own: list[Path] | N
 
 @contextmanager
 def _ledger(
-    context: typer.Context, ids: list[str], measures: bool
+    context: typer.Context, ids: list[str], measures: bool, data: Path | None = None
 ) -> Iterator[tuple[dict[str, claims.Claim], claims.Evidence]]:
     """The chosen claims and the evidence on them; bad input and a broken store end the command with one line."""
     path, own = context.obj
@@ -132,12 +181,19 @@ def _ledger(
         for id in ids:
             if id not in everything:
                 raise unknown_name("ids", id, everything)
+        if data is not None and not data.exists():
+            raise FileNotFoundError(f"`data` must name what exists, got {data}; check the path from {Path.cwd()}.")
         chosen = {id: claim for id, claim in everything.items() if not ids or id in ids}
         with Store(path) as store:
-            yield chosen, claims.Evidence(store, prepare(Settings()), measures)
+            yield chosen, claims.Evidence(store, prepare(Settings()), measures, data and str(data))
     except (ValueError, FileNotFoundError, StoreError) as error:
-        CONSOLE.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(2) from None
+        raise _failed(error) from None
+
+
+def _failed(error: Exception) -> typer.Exit:
+    """Tell an error in one line."""
+    CONSOLE.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
+    return typer.Exit(2)
 
 
 def _rests_on(found: claims.Checked) -> list[str]:

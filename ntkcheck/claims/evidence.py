@@ -27,6 +27,7 @@ class Evidence:
         store: Where measurements are.
         experiment: Networks and data that the checks about deep networks speak of.
         measures: Whether what the store lacks is measured; else it is missing.
+        data: Path of the data that some claims need, or None.
         used: Records that a check has used, by key.
         turn: Held while something is measured, so that two checks that need the same do not both measure it.
     """
@@ -34,6 +35,7 @@ class Evidence:
     store: Store
     experiment: Experiment
     measures: bool = True
+    data: str | None = None
     used: dict[str, Record] = field(default_factory=dict)
     turn: Any = field(default_factory=threading.RLock, repr=False)
 

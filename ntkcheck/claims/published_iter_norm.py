@@ -20,7 +20,7 @@ Matrix = Float[np.ndarray, "group group"]
 def newton_iterates(matrix: Matrix, iterations: int) -> list[Matrix]:
     """P_0 = I, ..., P_T of P_{k+1} = (3 P_k - P_k^3 Sigma_N) / 2, in the precision of `matrix`.
 
-    Source: IterNorm (arXiv 1904.03441), eq. 5.
+    Source: IterNorm (arXiv 1904.03441), Newton's iteration.
     """
     with jax.default_matmul_precision("highest"):
         return [np.asarray(newton_paper(jnp.asarray(matrix), T)) for T in range(iterations + 1)]

@@ -19,7 +19,7 @@ def newton_inverse_root(matrix: Float[Array, "group group"], iterations: int) ->
     polynomials of S in exact arithmetic. Carried along, Q keeps rounding errors from growing, where the published form
     amplifies them as soon as the condition number exceeds about 2.4.
 
-    Source: IterNorm (arXiv 1904.03441), eq. 5; Higham 2008, Functions of Matrices, section 6.4 (coupled iterations).
+    Source: IterNorm (arXiv 1904.03441), Newton's iteration; Higham 2008, Functions of Matrices, on coupled iterations.
 
     Args:
         matrix: Symmetric, eigenvalues in (0, 3); IterNorm divides the covariance by its trace, so they lie in (0, 1].
@@ -44,7 +44,7 @@ def iter_norm(
 
     Directions of large eigenvalue are whitened first; a batch smaller than the group is no obstacle, because nothing is inverted.
 
-    Source: IterNorm (arXiv 1904.03441), algorithm 1; claims IN-1 and IN-5.
+    Source: IterNorm (arXiv 1904.03441), algorithm of the forward pass; claims IN-1 and IN-5.
 
     Args:
         x: Pre-activations, any scale.

@@ -10,7 +10,7 @@ def memorized_batch_norm(batches: int = 5, decay: float = 1.0, eps: float = 0.0)
 
     With `decay` = 1 these are the statistics of the last batches joined: SND falls like 1 / sqrt(batches).
 
-    Source: Guo et al. 2018, Double forward propagation for memorized batch normalization.
+    Source: Guo et al. 2018, Double forward propagation for memorized batch normalization (arXiv 2010.04947).
 
     Args:
         batches: How many batches are remembered, the one at hand among them, at least 1.

@@ -41,7 +41,7 @@ def newton_paper(matrix: Float[Array, "group group"], iterations: int) -> Float[
     1.5 - (p_a^2 + p_a p_b + p_b^2) s_b / 2, near convergence by 1 - (r + sqrt(r)) / 2 with r = s_b / s_a: by more than 1 in
     magnitude where r exceeds 2.44.
 
-    Source: IterNorm (arXiv 1904.03441), eq. 5 and algorithm 1.
+    Source: IterNorm (arXiv 1904.03441), Newton's iteration and the algorithm of the forward pass.
 
     Args:
         matrix: Symmetric, eigenvalues in (0, 3); IterNorm divides the covariance by its trace.
@@ -58,7 +58,7 @@ def iter_norm_paper(
 ) -> Float[Array, "batch features"]:
     """IterNorm with the paper's own iteration: the map of `iter_norm` in exact arithmetic, unstable for many steps.
 
-    Source: IterNorm (arXiv 1904.03441), algorithm 1.
+    Source: IterNorm (arXiv 1904.03441), algorithm of the forward pass.
 
     Args:
         x: Pre-activations, any scale.

@@ -8,9 +8,10 @@ from ntkcheck.normalizers.sequence import SequenceNormalizer, forgetting_time, m
 def power_norm(momentum: float = 0.1, eps: float = 0.0) -> SequenceNormalizer:
     """x / sqrt(psi + eps), then psi <- (1 - rho) psi + rho mean(x^2): the batch at hand is not in its own statistics.
 
-    So the mates of a sample do not disturb it, only the batches before do.
+    So the mates of a sample do not disturb it, only the batches before do. The published code (github.com/sIncerass/powernorm)
+    divides groups of a sample's features by their root mean square first, and uses the batch's statistics until it has warmed up.
 
-    Source: Shen et al. 2020, PowerNorm (arXiv 2003.07845), algorithm 2, forward pass.
+    Source: Shen et al. 2020, PowerNorm (arXiv 2003.07845), forward pass of power normalization with the running quadratic mean.
 
     Args:
         momentum: rho, the weight of the newest batch, in (0, 1].

@@ -16,7 +16,7 @@ def scaled_batch_norm(
     Values are at most gamma sqrt(m - 1) in magnitude (claim RB-1), and the gradient that is passed back is gamma / sigma times
     BatchNorm's projection of the gradient that comes in (claim RB-3). SND is gamma times BatchNorm's, relative SND the same.
 
-    Source: Revisiting Batch Normalization (arXiv 2110.13989), section 3.
+    Source: Revisiting Batch Normalization (arXiv 2110.13989), the proposed initialisation.
 
     Args:
         x: Pre-activations, any scale.

@@ -14,7 +14,7 @@ from ntkcheck.normalizers.groups import check_full_rank, check_groups, covarianc
 def zca(x: Float[Array, "batch features"], group_size: int = 16, eps: float = 0.0) -> Float[Array, "batch features"]:
     """Whiten each group by the symmetric inverse root of its covariance: (x - mean) Sigma^(-1/2).
 
-    Source: Huang et al. 2018, Decorrelated Batch Normalization; IterNorm (arXiv 1904.03441), eq. 3.
+    Source: Huang et al. 2018, Decorrelated Batch Normalization; IterNorm (arXiv 1904.03441), on batch whitening.
 
     Args:
         x: Pre-activations, any scale.
@@ -44,7 +44,7 @@ def pca(x: Float[Array, "batch features"], group_size: int = 16, eps: float = 0.
     The sign of an eigenvector is a convention: here its component of largest magnitude is positive. The order and the sign
     jump when eigenvalues cross, which is what makes PCA whitening the noisiest of the three (claim LT-5).
 
-    Source: Huang et al. 2018, Decorrelated Batch Normalization, section 3.
+    Source: Huang et al. 2018, Decorrelated Batch Normalization, on PCA whitening and stochastic axis swapping.
 
     Args:
         x: Pre-activations, any scale.
@@ -76,7 +76,7 @@ def cholesky(
     Feature k is standardised after its regression on features 1..k-1: the first of a group is batch normalised. So it is computed,
     by Gram-Schmidt over the batch, which squares no condition number.
 
-    Source: Siarohin, Sangineto & Sebe 2019, Whitening and Coloring batch transform, section 3.2.
+    Source: Siarohin, Sangineto & Sebe 2019, Whitening and Coloring batch transform, on whitening by Cholesky decomposition.
 
     Args:
         x: Pre-activations, any scale.

@@ -1,7 +1,5 @@
 """The result as one JSON object and as tables with their provenance."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -10,6 +8,7 @@ from ntkcheck.json_text import json_text
 from ntkcheck.measurement import confidence_interval
 from ntkcheck.reference.run import Curve, Result, Row
 from ntkcheck.reference.savings import savings
+from ntkcheck.table import csv_text, origins
 
 LEVEL = 0.95
 SIZE = ("model", "normalizer", "form", "image", "batch", "classes")
@@ -70,8 +69,7 @@ def tables(result: Result, command: str) -> dict[str, str]:
         "saved_residuals": [saving.flat() for saving in savings(result)],
     }
     origin = list(_origin(result, command))
-    heads = {name: "".join(f"# {line}\n" for line in [*origin, *NOTES.get(name, ())]) for name in found}
-    return {name: heads[name] + _csv(rows) for name, rows in found.items() if rows}
+    return {name: csv_text(rows, [*origin, *NOTES.get(name, ())]) for name, rows in found.items() if rows}
 
 
 def row(row: Row) -> dict[str, Any]:
@@ -126,15 +124,4 @@ def _origin(result: Result, command: str) -> Iterable[str]:
     yield f"command: {command}"
     if result.experiment.source:
         yield f"data: {result.experiment.source}"
-    kept = [{k: v for k, v in each.items() if k != "code"} for each in _provenance(result)]
-    for i, each in enumerate(kept):
-        if each not in kept[:i]:
-            yield "; ".join(f"{name} {value}" for name, value in each.items())
-
-
-def _csv(rows: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    yield from origins(_provenance(result))

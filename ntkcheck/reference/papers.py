@@ -43,7 +43,7 @@ PRINTED = (
     Printed("squeezenet1_0", "cifar", 3687, 2693),
     Printed("shufflenet_v2_x1_0", "cifar", 3915, 3141),
 )
-# IterNorm (arXiv 1904.03441), section 5: WideResNets on CIFAR, ResNets on ImageNet.
+# IterNorm (arXiv 1904.03441), experiments: WideResNets on CIFAR, ResNets on ImageNet.
 ITER_NORM = (
     ("wide_resnet28_10", "cifar"),
     ("wide_resnet40_10", "cifar"),

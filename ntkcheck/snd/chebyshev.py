@@ -13,7 +13,7 @@ DEGREES = 2  # degrees are rounded up to a multiple of this, so that fewer progr
 def newton_polynomial(s: Float[np.ndarray, "*points"], iterations: int) -> Float[np.ndarray, "*points"]:
     """p_T(s): p <- (3 p - p^3 s) / 2 from p = 1, a polynomial of degree (3^T - 1) / 2.
 
-    Source: IterNorm (arXiv 1904.03441), eq. 5, for one eigenvalue.
+    Source: IterNorm (arXiv 1904.03441), Newton's iteration for one eigenvalue.
     """
     p = np.ones_like(s)
     for _ in range(iterations):
