@@ -1,6 +1,7 @@
 """Where and how commands leave results: folders, whole files, wide tables, one look of figures, and what an interruption says."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,10 +18,12 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "ntkcheck",
     "svg.fonttype": "none",
+    "pdf.fonttype": 42,
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
 }
+WITHOUT_DATE: dict[str, dict[str, Any]] = {"svg": {"Date": None}, "png": {}, "pdf": {"CreationDate": None}}
 
 
 def claim_folder(path: Path) -> Path:
@@ -66,12 +69,12 @@ def replace_file(path: Path, text: str) -> Path:
     return path
 
 
-def save_figure(figure: Figure, stem: Path) -> list[Path]:
-    """Write a figure as SVG and PNG without dates, so that the same result gives the same bytes."""
-    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("svg", "png")]
+def save_figure(figure: Figure, stem: Path, kinds: Sequence[str] = ("svg", "png")) -> list[Path]:
+    """Write a figure without dates, so that the same result gives the same bytes; of "svg", "png" and "pdf", the kinds named."""
+    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in kinds]
     with mpl.rc_context(STYLE):
-        figure.savefig(paths[0], metadata={"Date": None})
-        figure.savefig(paths[1], dpi=160)
+        for path, kind in zip(paths, kinds, strict=True):
+            figure.savefig(path, dpi=160, metadata=WITHOUT_DATE[kind])
     return paths
 
 

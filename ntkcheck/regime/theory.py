@@ -50,7 +50,7 @@ def measure(experiment: Experiment, name: str) -> list[Measurement]:
         "ntk_off_diagonal_through_depth": series(kernels.normalized_off_diagonal(ntk), np.arange(network.depth + 1)),
         "gradient_through_depth": series(gradient, depth),
     }
-    estimates = {quantity: _estimate(values) for quantity, values in by_replicate.items()} | through_depth
+    estimates = {quantity: estimate(values) for quantity, values in by_replicate.items()} | through_depth
     return [*(Measurement(*found, method) for found in estimates.items()), *_fixed_point(experiment, name)]
 
 
@@ -78,7 +78,8 @@ def settled(experiment: Experiment) -> slice:
     return slice(min(SETTLED, experiment.settings.depth // 2), None)
 
 
-def _estimate(replicates: np.ndarray) -> Estimate:
+def estimate(replicates: Float[np.ndarray, " replicates"]) -> Estimate:
+    """The mean over independent samples with its standard error; a single one is a value without sampling noise."""
     return Estimate(float(replicates[0]), 0.0, 0) if len(replicates) == 1 else summarize(replicates)
 
 
