@@ -14,6 +14,7 @@ from ntkcheck.store.option import DEFAULT_STORE, StorePath
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 CONSOLE = Console(stderr=True)
+FIGURES = Path("results/figures")  # where `python -m figures` writes
 
 
 @app.command()
@@ -23,18 +24,28 @@ def main(
         list[Path] | None,
         typer.Option("--own", help="A TOML file with claims of your own, beside the shipped ones; repeatable."),
     ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of `python -m figures`, whose figures are shown with the claims that they bear on. "
+            f"Default: {FIGURES}, if it has any.",
+        ),
+    ] = None,
     output: Annotated[Path, typer.Option(help="Folder for the pages.")] = Path("results/report"),
     show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
     """Write the ledger as pages that open from disk: every claim with its tests, verdict, derivation and provenance."""
     jax.config.update("jax_enable_x64", True)
     try:
-        found = report.write(store, output, own or [])
+        drawn = figures or (FIGURES if any(FIGURES.glob("*.json")) else None)
+        found = report.write(store, output, own or [], drawn)
     except (ValueError, FileNotFoundError, StoreError) as error:
         CONSOLE.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from None
     first = output / "index.html"
     CONSOLE.print(f"{len(found.entries)} claims in {escape(str(first))}", soft_wrap=True)
+    shown = f"figures of {drawn}" if drawn else "no figures; `python -m figures` draws them, in a checkout"
+    CONSOLE.print(escape(shown), soft_wrap=True)
     if found.problems:
         CONSOLE.print(
             f"[red]{len(found.problems)} problems[/red] with what the store holds; the pages say where, and so does "

@@ -4,30 +4,32 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ntkcheck.report import notes
+from ntkcheck.report import notes, pictures
 from ntkcheck.report.ledger import Ledger, collect
 from ntkcheck.report.pages import pages
 from ntkcheck.report.tables import tables
 from ntkcheck.store import Store
 
 
-def write(store: Path, output: Path, own: Sequence[Path] = ()) -> Ledger:
+def write(store: Path, output: Path, own: Sequence[Path] = (), figures: Path | None = None) -> Ledger:
     """Write the report, and give what it tells of.
 
     Args:
         store: The store's file.
         output: The folder; made where there is none. Other files in it stay.
         own: TOML files with claims of one's own.
+        figures: A folder of `python -m figures`, whose figures are shown with the claims that they bear on; None for none.
 
     Raises:
-        ValueError: If there is no such store, a file of claims is wrong, or the folder cannot be written.
+        ValueError: If there is no such store, a file of claims is wrong, `figures` has none, or the folder cannot be written.
         FileNotFoundError: If one of `own` is no file.
         StoreError: If the store cannot be read.
     """
+    drawn = pictures.load(figures) if figures else ()
     ledger = collect(store, own)
     with Store(store, read_only=True) as opened:
         found = tables(opened, {each.key for each in ledger.altered})
-    _write(pages(ledger, found, notes.load()), output)
+    _write(pages(ledger, found, notes.load(), drawn), output)
     return ledger
 
 

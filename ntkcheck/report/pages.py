@@ -18,6 +18,7 @@ from ntkcheck.report import interval_plot
 from ntkcheck.report.charts import Chart, charts
 from ntkcheck.report.ledger import Entry, Ledger
 from ntkcheck.report.notes import Notes
+from ntkcheck.report.pictures import Picture
 from ntkcheck.report.tables import Row, Tables
 from ntkcheck.store.origin import PACKAGES
 
@@ -40,8 +41,8 @@ _CODE = re.compile(r"`([^`]+)`")
 _ARXIV = re.compile(r"arXiv (\d{4}\.\d{4,5})")
 
 
-def pages(ledger: Ledger, tables: Tables, notes: Notes | None) -> dict[str, str]:
-    """The report: `index.html`, a page a claim, the notes, what can be explored with its tables, style and scripts.
+def pages(ledger: Ledger, tables: Tables, notes: Notes | None, pictures: Sequence[Picture] = ()) -> dict[str, str]:
+    """The report: `index.html`, a page a claim, figures, notes, what can be explored with its tables, style and scripts.
 
     The same arguments give the same text.
 
@@ -49,18 +50,21 @@ def pages(ledger: Ledger, tables: Tables, notes: Notes | None) -> dict[str, str]
         ledger: From `collect`.
         tables: What can be explored.
         notes: The notes to the papers, if they are there.
+        pictures: The papers' figures; each is also on the pages of the claims that it bears on.
     """
     drawn = charts(tables)
-    site = {"ledger": ledger, "has_notes": notes is not None}
+    site = {"ledger": ledger, "has_notes": notes is not None, "has_figures": bool(pictures)}
     render = functools.partial(_render, site)
     templates = resources.files("ntkcheck.report") / "templates"
     return {
         "index.html": render("index.html", counts=_counts(ledger), papers=_papers(ledger), marks_found=_marks(ledger)),
         **{
-            claim_path(entry.claim.id): render("claim.html", root="../", **_claim(ledger.entries, i, notes))
+            claim_path(entry.claim.id): render("claim.html", root="../", **_claim(ledger.entries, i, notes, pictures))
             for i, entry in enumerate(ledger.entries)
         },
         **({"notes.html": render("notes.html", notes=notes.html)} if notes else {}),
+        **({"figures.html": render("figures.html", pictures=pictures, known=_ids(ledger))} if pictures else {}),
+        **{name: text for picture in pictures for name, text in _files(picture).items()},
         "explore.html": render("explore.html", charts=drawn, left_out=tables.left_out, bundle=_bundle(drawn)),
         **{f"data/{chart.id}.csv": _csv(chart.rows) for chart in drawn},
         **{f"assets/{name}": (templates / name).read_text(encoding="utf-8") for name in ASSETS},
@@ -147,7 +151,16 @@ def _papers(ledger: Ledger) -> dict[str, list[Entry]]:
     return found
 
 
-def _claim(entries: Sequence[Entry], i: int, notes: Notes | None) -> dict[str, Any]:
+def _ids(ledger: Ledger) -> set[str]:
+    return {entry.claim.id for entry in ledger.entries}
+
+
+def _files(picture: Picture) -> dict[str, str]:
+    """A figure and the tables behind it, by their paths in the folder."""
+    return {picture.path: picture.svg, **{f"figures/{name}": text for name, text in picture.tables.items()}}
+
+
+def _claim(entries: Sequence[Entry], i: int, notes: Notes | None, pictures: Sequence[Picture]) -> dict[str, Any]:
     entry = entries[i]
     level = entry.verdict.level
     return {
@@ -156,6 +169,7 @@ def _claim(entries: Sequence[Entry], i: int, notes: Notes | None) -> dict[str, A
         "after": entries[i + 1].claim.id if i + 1 < len(entries) else None,
         "plots": [(outcome, interval_plot.plot(outcome, level)) for outcome in entry.verdict.outcomes],
         "part": notes.part(entry.claim.id) if notes else None,
+        "pictures": [picture for picture in pictures if entry.claim.id in picture.claims],
     }
 
 

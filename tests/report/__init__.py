@@ -1,5 +1,6 @@
 """A made-up paper with one claim of every verdict, and a store in which it was checked."""
 
+import json
 import shutil
 import sqlite3
 from pathlib import Path
@@ -70,3 +71,26 @@ def changed_by_hand(store: Path, copy: Path, *statements: str) -> Path:
         assert connection.execute(statement).rowcount
     connection.close()
     return copy
+
+
+ABOUT = {
+    "title": "A line & <its> law",
+    "caption": 'One line, mean of 3 made-up samples; "quoted".',
+    "claims": ["UP-1", "UP/6 <b>", "MN-3", "of nobody"],
+    "tables": ["made up.csv"],
+    "command": "python -m figures a_line",
+}
+SVG = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 60 40" width="60" height="40">'
+    '<line x1="5" y1="5" x2="55" y2="35" stroke="black"/></svg>'
+)
+
+
+def make_figures(folder: Path, **changes) -> Path:
+    """A folder as `python -m figures` leaves it, with one figure, and files that belong to none."""
+    folder.mkdir(parents=True)
+    (folder / "a_line.svg").write_text(SVG)
+    (folder / "a_line.json").write_text(json.dumps({"name": "a_line", **ABOUT, **changes}))
+    (folder / "made up.csv").write_text("x,value\n1,2\n")
+    (folder / "settings.json").write_text("{}")
+    return folder

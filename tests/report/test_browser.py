@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from ntkcheck import claims, report
-from tests.report import OWN, VERDICTS, changed_by_hand, make_store
+from tests.report import ABOUT, OWN, VERDICTS, changed_by_hand, make_figures, make_store
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(
@@ -40,7 +40,7 @@ def folder(tmp_path_factory):
         "UPDATE measurement SET value = 1.0 WHERE cell = (SELECT id FROM cell WHERE parameters LIKE '%\"UP-2\"%')"
     )
     store = changed_by_hand(made / "store.db", made / "changed.db", statement)
-    report.write(store, made / "report", [OWN])
+    report.write(store, made / "report", [OWN], make_figures(made / "figures"))
     return made / "report"
 
 
@@ -100,7 +100,7 @@ def pages(folder):
 
 
 def test_every_page_loads_from_disk_without_a_word_and_without_the_network(folder, driver):
-    assert len(pages(folder)) == len(claims.load([OWN])) + 3
+    assert len(pages(folder)) == len(claims.load([OWN])) + 4
     for page in pages(folder):
         opened(driver, page)
         assert driver.title
@@ -126,6 +126,17 @@ def test_every_figure_has_a_text_alternative(folder, driver):
             drawn(driver)
             assert len(select(driver, ".chart svg.marks")) == 3
         assert driver.execute_script(FIGURES) == [], page.name
+
+
+def test_a_papers_figure_is_drawn_on_the_page_of_its_claim_with_its_caption(folder, driver):
+    for page in ("claims/UP-1.html", "figures.html"):
+        opened(driver, folder / page)
+        (picture,) = select(driver, ".picture img")
+        assert picture.get_attribute("alt") == ABOUT["caption"]
+        drawn_size = driver.execute_script("return [arguments[0].complete, arguments[0].naturalWidth]", picture)
+        assert drawn_size == [True, 60]
+    select(driver, ".picture a")[0].click()  # the table behind it
+    assert driver.get_log("browser") == []
 
 
 def test_a_figure_without_a_text_alternative_would_be_seen(folder, driver):

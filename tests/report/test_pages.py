@@ -30,7 +30,7 @@ USED = "cell = (SELECT id FROM cell WHERE parameters LIKE '%\"batch_size\":8,%' 
 class Page(HTMLParser):
     """Elements of a page with their attributes, its words, and what has no end."""
 
-    VOID = frozenset(("meta", "link", "input", "br", "hr", "line", "rect", "circle"))
+    VOID = frozenset(("meta", "link", "input", "br", "hr", "line", "rect", "circle", "img"))
 
     def __init__(self, text):
         super().__init__()
