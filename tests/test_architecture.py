@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "drawing": {"output"},
     "table": {"measurement", "store", "sweep"},
     "thread_pool": set(),
+    "published": {"store"},
     "regime": LAYERS | THEORY_AND_NETWORKS | SIDE | {"json_text"},
     "disturbance": LAYERS | THEORY_AND_NETWORKS | SIDE | {"json_text"},
     "reference": LAYERS | THEORY_AND_NETWORKS | SIDE | {"json_text"},
@@ -40,7 +41,7 @@ MAY_IMPORT = {
     "claims": LAYERS
     | THEORY_AND_NETWORKS
     | SIDE
-    | {"json_text", "nt_adapter", "reference", "regime", "disturbance", "training"},
+    | {"json_text", "nt_adapter", "reference", "regime", "disturbance", "training", "published"},
     "__main__": {"regime", "reference", "snd", "claims", "store", "report", "training"},
     "report": LAYERS | THEORY_AND_NETWORKS | SIDE | {"json_text", "claims", "regime", "disturbance"},
 }

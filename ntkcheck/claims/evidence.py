@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Array, Float
 
+from ntkcheck import published
 from ntkcheck.measurement import FINITE
 from ntkcheck.regime.cells import normalizer_regime
 from ntkcheck.regime.settings import Experiment
@@ -46,13 +47,23 @@ class Evidence:
     def obtain(self, function: Callable[..., Any], **parameters: Any) -> Record | None:
         """The record of a measure function at these parameters, or None where it is missing and may not be measured, or failed."""
         with self.turn:
-            if self.measures:
+            record = self.found(function, **parameters)
+            if record is None and self.measures:
                 record = obtain(self.store, function, parameters)
-            else:
-                record = self.store.find(key_of(reference(function), parameters))
         if record is None or record.failure:
             return None
         self.used[record.key] = record
+        return record
+
+    def found(self, function: Callable[..., Any], **parameters: Any) -> Record | None:
+        """The record of a measure function at these parameters if the store has it or the package ships it; never measured."""
+        key = key_of(reference(function), parameters)
+        record = self.store.find(key)
+        if record is None or record.failure:
+            shipped = published.find(key)
+            record = self.store.add(shipped)[0] if shipped else None
+        if record is not None:
+            self.used[record.key] = record
         return record
 
     def find(self, normalizer: str, quantity: str, side: str = FINITE) -> Estimate | None:

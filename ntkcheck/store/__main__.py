@@ -14,7 +14,7 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 
 from ntkcheck.json_text import json_text
-from ntkcheck.store import Store, StoreError, table
+from ntkcheck.store import Store, StoreError, lines, table
 from ntkcheck.store.export import check_file
 from ntkcheck.store.export import export as write_file
 from ntkcheck.store.option import DEFAULT_STORE, StorePath
@@ -84,15 +84,34 @@ def show(
 
 @app.command()
 def export(
-    file: Annotated[Path, typer.Argument(help="A file that ends in .csv or .parquet.")],
+    file: Annotated[Path, typer.Argument(help="A file that ends in .csv or .parquet; or in .jsonl or .jsonl.gz.")],
     store: StorePath = DEFAULT_STORE,
     function: Annotated[str | None, typer.Option(help="Only what this function measured.")] = None,
 ) -> None:
-    """Write the current records as flat rows: one a quantity, with a column for every parameter."""
+    """Write the current records: as flat rows, one a quantity; or, to .jsonl, as they are, for `import`."""
     with _errors_told(), Store(store, read_only=True) as opened:
         check_file(file)
-        count = write_file(opened.records(function), file)
-    CONSOLE.print(f"{count} rows in {escape(str(file))}", soft_wrap=True)
+        records = opened.records(function)
+        if file.name.endswith(lines.SUFFIXES):
+            told = f"{lines.write((record for record in records if not record.failure), file)} records"
+        else:
+            told = f"{write_file(records, file)} rows"
+    CONSOLE.print(f"{told} in {escape(str(file))}", soft_wrap=True)
+
+
+@app.command("import")
+def import_records(
+    file: Annotated[Path, typer.Argument(help="A file that `export` wrote, .jsonl or .jsonl.gz.")],
+    store: StorePath = DEFAULT_STORE,
+) -> None:
+    """Add the records of a file, measured elsewhere; what the store has of their keys stays."""
+    with _errors_told():
+        records = lines.read(file)
+        with Store(store) as opened:
+            before = len(opened)
+            opened.add(*records)
+            added = len(opened) - before
+    CONSOLE.print(f"{added} of {len(records)} records were new in {escape(str(store))}", soft_wrap=True)
 
 
 @app.command()

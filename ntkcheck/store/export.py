@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ntkcheck.measurement import Series
+from ntkcheck.store import lines
 from ntkcheck.store.parameters import is_function
 from ntkcheck.store.record import Record
 
@@ -51,8 +52,9 @@ def export(records: Iterable[Record], path: Path) -> int:
 
 def check_file(path: Path) -> None:
     """Raise ValueError unless a file of this name can be written."""
-    if path.suffix not in SUFFIXES:
-        raise ValueError(f"`file` must end in {' or '.join(SUFFIXES)}, got {path}; name the format by the suffix.")
+    known = (*SUFFIXES, *lines.SUFFIXES)
+    if not path.name.endswith(known):
+        raise ValueError(f"`file` must end in {', '.join(known)}, got {path}; name the format by the suffix.")
     if not path.parent.is_dir():
         raise ValueError(f"`file` must lie in a folder that exists, got {path}; make {path.parent}.")
 

@@ -189,7 +189,7 @@ def test_parameters_of_several_kinds_are_exported_as_text(path):
 @pytest.mark.parametrize(
     ("file", "message"),
     [
-        ("rows.txt", "`file` must end in .csv or .parquet, got rows.txt"),
+        ("rows.txt", "`file` must end in .csv, .parquet, .jsonl, .jsonl.gz, got rows.txt"),
         ("no/rows.csv", "`file` must lie in a folder that exists"),
     ],
 )
