@@ -61,7 +61,8 @@ def trace(apply: Apply, params: PyTree, x: Array) -> Traced:
     jaxpr, out = jax.make_jaxpr(apply, return_shape=True)(params, x)
     _check_outputs(out, x.shape[0])
     leaves = jax.tree.leaves(params)
-    used = {i: var for i, var in enumerate(jaxpr.jaxpr.invars[: len(leaves)]) if is_used(jaxpr.jaxpr, var)}
+    variables = enumerate(jaxpr.jaxpr.invars[: len(leaves)])
+    used = {i: var for i, var in variables if leaves[i].size and is_used(jaxpr.jaxpr, var)}  # a stack may have no layers
     return Traced(jaxpr, leaves, x, {i: find_site(jaxpr.jaxpr, var) for i, var in used.items()})
 
 
@@ -69,7 +70,7 @@ def linearize(network: Traced, tapped: Mapping[int, Site]) -> Linearization:
     """The network with taps at the given sites, differentiated in the taps and in every other parameter that it uses."""
     outputs, pullback, activations = _vjp(network, tapped)
     axes = {i: len(site.stack) for i, site in tapped.items()}
-    if jax.default_backend() != "cpu" and has_convolutions(network.jaxpr.jaxpr):
+    if in_turn(network):
         return Linearization(outputs, activations, one_by_one(pullback, axes))
     return Linearization(outputs, activations, suited_to_cpu(jax.vmap(pullback, out_axes=(axes, 0))))
 
@@ -82,6 +83,11 @@ def one_by_one(pullback: Callable[[Array], tuple[dict[int, Array], dict[int, Arr
         return {i: jnp.moveaxis(delta, 0, axes[i]) for i, delta in at_taps.items()}, gradients
 
     return pullbacks
+
+
+def in_turn(network: Traced) -> bool:
+    """Whether pullbacks are taken one after the other: those of convolutions, but on CPUs, where a stack of them is faster."""
+    return jax.default_backend() != "cpu" and has_convolutions(network.jaxpr.jaxpr)
 
 
 def has_convolutions(jaxpr: Jaxpr) -> bool:

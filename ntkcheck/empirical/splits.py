@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from ntkcheck.empirical.contraction import gram_saves
-from ntkcheck.empirical.linearization import Traced, residuals
+from ntkcheck.empirical.linearization import Traced, in_turn, residuals
 from ntkcheck.empirical.memory import Candidate
 from ntkcheck.empirical.rows import Split, tapped_sites
 from ntkcheck.empirical.sites import Dense
@@ -21,7 +21,7 @@ def whole(batch: int, devices: int, coupled: bool) -> Split:
 def candidates(network: Traced, outputs: int, devices: int, coupled: bool) -> list[Candidate[Split]]:
     """All splits that are worth trying, with estimates that need not be exact: the compiler's account decides."""
     start = whole(network.shape()[0], devices, coupled)
-    splits = _of_rows(start.chunk) if coupled else _of_samples(start.chunk, devices)
+    splits = _of_rows(start.chunk, in_turn(network)) if coupled else _of_samples(start.chunk, devices)
     return [Candidate(split, _estimate(network, outputs, split, coupled)) for split in splits]
 
 
@@ -30,9 +30,13 @@ def _halves(number: int) -> list[int]:
     return [number] if number <= 1 else [number, *_halves(-(-number // 2))]
 
 
-def _of_rows(rows: int) -> list[Split]:
-    """First smaller chunks with all rows held, which costs next to nothing, then fewer rows held, which costs pullbacks."""
-    all_held = [Split(chunk, -(-rows // chunk)) for chunk in _halves(rows)]
+def _of_rows(rows: int, one_by_one: bool) -> list[Split]:
+    """First smaller chunks with all rows held, which costs next to nothing, then fewer rows held, which costs pullbacks.
+
+    Where rows are pulled back one by one anyway, larger chunks are not worth the time of compiling them.
+    """
+    chunks = [1] if one_by_one else _halves(rows)
+    all_held = [Split(chunk, -(-rows // chunk)) for chunk in chunks]
     return all_held + [Split(1, held) for held in _halves(rows)[1:]]
 
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from ntkcheck.empirical import empirical_ntk, empirical_ntk_jacobian
-from ntkcheck.empirical.linearization import trace
+from ntkcheck.empirical.linearization import in_turn, trace
 from ntkcheck.empirical.memory import Candidate, as_bytes, as_text, first_within, peak_bytes
 from ntkcheck.empirical.ntk import _kernel
 from ntkcheck.empirical.rows import Split
 from ntkcheck.empirical.splits import candidates
-from tests.empirical.networks import CASES, batch_norm, values
+from tests.empirical.networks import BATCH, CASES, batch_norm, values
 
 # Two correct routes differ by rounding, as in test_ntk.py; a row left out or counted twice shows at 1e-2 or more.
 TOLERANCE = 1e-10
@@ -49,6 +49,33 @@ def test_coupled_kernel_is_the_same_in_every_split_of_its_rows(name):
         kernel = in_turns(name, split, coupled=True)
         assert relative(kernel, reference) < TOLERANCE
         np.testing.assert_array_equal(kernel, kernel.T)
+
+
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """As on a device that is no CPU, where pullbacks of convolutions are taken one after the other."""
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+
+
+@pytest.mark.parametrize("split", [Split(4, 1), Split(1, 4), Split(1, 2)])
+def test_pullbacks_one_after_the_other_give_the_same_kernel(split, elsewhere):
+    case = CASES["convolution with batch norm"]
+    anew = lambda params, x: case.apply(params, x)  # noqa: E731 (compiled for once for each function)
+    kernel = _kernel(anew, *values(case), None, True, split, None, "highest")[0]
+    assert relative(kernel, oracle("convolution with batch norm")) < TOLERANCE
+
+
+def test_only_convolutions_are_taken_one_after_the_other(elsewhere):
+    found = {}
+    for name in ("convolution with batch norm", "batch norm"):
+        network = trace(CASES[name].apply, *values(CASES[name]))
+        found[name] = in_turn(network), candidates(network, 1, devices=1, coupled=True)[0].way.chunk
+    assert found == {"convolution with batch norm": (True, 1), "batch norm": (False, BATCH)}
+
+
+def test_on_a_cpu_pullbacks_are_stacked():
+    case = CASES["convolution with batch norm"]
+    assert not in_turn(trace(case.apply, *values(case)))
 
 
 @pytest.mark.parametrize("name", ["ten outputs", "grouped convolution"])
