@@ -31,12 +31,12 @@ from ntkcheck.table import holds_grid, uncommented
 
 Tables = Mapping[str, pd.DataFrame]
 KINDS = ("svg", "pdf", "png")
-COMMANDS = {  # of committed tables that no study measures, because they need a GPU, or because a command of ntkcheck writes them
-    "reference_cpu": "python -m ntkcheck.reference",
-    "reference_cpu_curves": "python -m ntkcheck.reference",
-    "reference_gpu": "python -m ntkcheck.reference",
-    "reference_gpu_curves": "python -m ntkcheck.reference",
-    "training_mn9": "python -m ntkcheck.training --device gpu",
+SHIPPED = "python -m figures --published"  # writes the tables of the records that are shipped, of a GPU
+COMMANDS = {  # of committed tables that no study measures
+    "reference_gpu": SHIPPED,
+    "reference_gpu_curves": SHIPPED,
+    "training_mn9": SHIPPED,
+    "training_paired": SHIPPED,
     "saved_residuals": "python -m ntkcheck.reference --all --what memory --normalizer batch_norm,mimic_norm",
 }
 
@@ -137,14 +137,24 @@ def write(figure: PaperFigure, texts: Mapping[str, str], folder: Path) -> list[P
     ]
 
 
+def rows(table: pd.DataFrame, **columns: object) -> pd.DataFrame:
+    """The rows of a table in which columns have these values; there may be none."""
+    wanted = [np.asarray(table[name] == value) for name, value in columns.items()]
+    return cast(pd.DataFrame, table.loc[np.logical_and.reduce(wanted)])
+
+
+def column(table: pd.DataFrame, name: str) -> np.ndarray:
+    """A column as an array."""
+    return np.asarray(table[name])
+
+
 def pick(table: pd.DataFrame, **columns: object) -> pd.DataFrame:
     """The rows of a table in which columns have these values.
 
     Raises:
         ValueError: Where there is none: a figure does not draw what was not measured.
     """
-    wanted = [np.asarray(table[name] == value) for name, value in columns.items()]
-    found = cast(pd.DataFrame, table.loc[np.logical_and.reduce(wanted)])
+    found = rows(table, **columns)
     if found.empty:
         raise ValueError(f"`columns` must pick at least one row, got none with {columns}; measure the table again.")
     return found

@@ -10,6 +10,7 @@ from rich.markup import escape
 
 import analyses
 import figures
+from figures import _published
 from ntkcheck.output import claim_folder, replace_file
 from ntkcheck.store import StoreError
 from ntkcheck.store.option import DEFAULT_STORE, StorePath
@@ -23,6 +24,9 @@ def main(
     name: Annotated[list[str] | None, typer.Argument(help="Figures to draw; all unless named.")] = None,
     no_measure: Annotated[
         bool, typer.Option("--no-measure", help="Refuse where a table is missing, instead of measuring it.")
+    ] = False,
+    published: Annotated[
+        bool, typer.Option("--published", help="Write the tables of the records that are shipped, then draw.")
     ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure again also what is committed.")] = False,
     output: Annotated[Path, typer.Option(help="Folder of the pictures, captions and tables.")] = Path(
@@ -38,6 +42,8 @@ def main(
             raise ValueError("`--fresh` must come without `--no-measure`, got both; leave out one of them.")
         wanted = [figures.load(each) for each in name or figures.names()]
         folder = claim_folder(output)
+        if published:
+            _write_published()
         texts = _tables(wanted, no_measure, fresh, store, workers)
     except (ValueError, StoreError) as error:
         CONSOLE.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
@@ -70,6 +76,13 @@ def _tables(
                 soft_wrap=True,
             )
     return texts
+
+
+def _write_published() -> None:
+    """The tables of the shipped records, with the committed ones."""
+    folder = claim_folder(analyses.DATA)
+    for table, text in _published.tables().items():
+        replace_file(folder / f"{table}.csv", text)
 
 
 def _measured(table: str, fresh: bool, store: Path, workers: int) -> str | None:

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-from figures import Tables, pick
+from figures import Tables, column, pick
 
 POPULATIONS = {
     "gaussian": "Gaussian, N(0, I)",
@@ -21,11 +21,6 @@ ROUNDING = 1e-9  # SND below it is that of a normaliser that sees no other sampl
 def study(tables: Tables, name: str) -> pd.DataFrame:
     """A study's table, with 0 for a group size or a number of Newton steps where there is none."""
     return tables[name].fillna({"group_size": 0, "iterations": 0})
-
-
-def column(table: pd.DataFrame, name: str) -> np.ndarray:
-    """A column as an array."""
-    return np.asarray(table[name])
 
 
 def law(table: pd.DataFrame, **where: object) -> pd.DataFrame:

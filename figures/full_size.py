@@ -5,88 +5,127 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures import Tables, pick
+from figures import Tables, column, pick, rows
 from ntkcheck.drawing import points
 
-TABLES = ("reference_cpu_curves",)
-OPTIONAL = ("reference_gpu_curves",)
-CLAIMS = ("MN-4", "MN-9", "LT-2")
-NAMES = {"batch_norm": "BatchNorm", "mimic_norm": "MimicNorm", "none": "none", "weight_mean": "weight mean"}
+TABLES = ("reference_gpu_curves",)
+CLAIMS = ("MN-4", "MN-9", "LT-2", "LT-3")
+MODELS = {
+    ("vgg11", "cifar"): "VGG-11",
+    ("vgg16", "cifar"): "VGG-16",
+    ("squeezenet1_0", "cifar"): "SqueezeNet",
+    ("resnet18", "cifar"): "ResNet-18",
+    ("resnet50", "imagenet"): "ResNet-50, 224 px",
+    ("wide_resnet28_10", "cifar"): "WRN-28-10",
+}
+NAMES = {  # with the index of colour and marker
+    "batch_norm": ("BatchNorm", 1),
+    "mimic_norm": ("MimicNorm", 2),
+    "iter_norm": ("IterNorm", 3),
+    "layer_norm": ("LayerNorm", 4),
+    "none": ("none", 0),
+}
+SPECTRUM = "ntk_one_spectrum"
 QUANTITIES = {
     "correlation": "correlation of two images",
     "signal_gradient": "gradient of the signal",
-    "ntk_all_spectrum": "NTK eigenvalue / trace",
+    SPECTRUM: "NTK eigenvalue / trace",
 }
+ROUNDING = 1e-6  # of the trace: eigenvalues below it are 0 in float32
 GROWTH = (np.pi / (np.pi - 1)) ** 0.5  # of the gradient per layer, straight network with BatchNorm
 
 
 def caption(tables: Tables) -> str:
-    """What was measured on what, counts, and what the lines are."""
-    table = _table(tables)
-    sizes = ", ".join(f"{model} ({_rows(table, model)['batch'].iloc[0]} images)" for model in table["model"].unique())
-    return (
-        f"{sizes}, at initialisation on {table['device'].iloc[0]}; means of {table['n'].min()} random networks, error bars 2 "
-        "standard errors. Top: cosine of pairs of images at every normaliser's place, before scale and shift; grey line: 0, where "
-        "straight networks in chaos end up (1 in order). MimicNorm's last place is its BatchNorm before the loss. Middle: norm of "
-        "the gradient there; grey line: (pi / (pi - 1))^(1/2) per layer, the growth of a straight network with BatchNorm over "
-        "large batches, through the last layer; branches and pooling slow it. Bottom: eigenvalues of the NTK, trace over the "
-        "logits, over their sum; BatchNorm before the loss, in MimicNorm, makes the last one 0, not shown (a "
-        "bar down to the axis goes on below it)."
+    """What was measured on what, counts, what the lines are, and what is missing."""
+    table = tables["reference_gpu_curves"]
+    shown = pd.concat(
+        [rows(table, model=model, form=form, quantity=quantity) for model, form in MODELS for quantity in QUANTITIES]
     )
+    measured = len(pick(table, kind="gradients")[["model", "form"]].drop_duplicates())
+    ntk = rows(shown, quantity=SPECTRUM)
+    sizes, classes = (_both(shown.drop(ntk.index), name) for name in ("image", "classes"))
+    logits = ntk["classes"].iloc[0]
+    return (
+        f"{len(MODELS)} of the {measured} models that were measured, at initialisation on {shown['device'].iloc[0]}: "
+        f"{shown['batch'].iloc[0]} images of {sizes} pixels a side, {classes} classes ({logits} for the NTK). Means of "
+        f"{shown['n'].min()} random networks, error bars 2 standard errors. Top: cosine of pairs of images at every "
+        "normaliser's place, before scale and shift; grey line: 0, where straight networks in chaos end up (1 in order). "
+        "MimicNorm's last place is its BatchNorm before the loss. Middle: norm of the gradient there; grey line: (pi / (pi - "
+        "1))^(1/2) per layer, the growth of a straight network with BatchNorm over large batches, through the last BatchNorm; "
+        "branches and pooling slow it. Bottom: eigenvalues of the first logit's NTK over their sum; BatchNorm before the loss, "
+        "in MimicNorm, makes the last two 0 but for rounding, and they are not shown (a bar down to the axis goes on below "
+        f"it). Its bars are long because the trace differs between networks, with the scale of the outputs: {_scatter(table)}. "
+        "Not every model was measured under every normaliser: what is not drawn was not."
+    )
+
+
+def _both(table: pd.DataFrame, name: str) -> str:
+    return " and ".join(str(value) for value in np.unique(column(table, name)))
 
 
 def draw(tables: Tables) -> Figure:
     """One column a model, one row a quantity."""
-    table = _table(tables)
-    models = list(table["model"].unique())
-    figure = Figure(figsize=(1.2 + 2.7 * len(models), 7), layout="constrained")
-    axes = figure.subplots(len(QUANTITIES), len(models), sharey="row", squeeze=False)
+    table = tables["reference_gpu_curves"]
+    figure = Figure(figsize=(1.2 + 2.1 * len(MODELS), 6.6), layout="constrained")
+    axes = figure.subplots(len(QUANTITIES), len(MODELS), sharey="row", squeeze=False)
     for row, (quantity, label) in zip(axes, QUANTITIES.items(), strict=True):
-        for axis, model in zip(row, models, strict=True):
-            _draw_panel(axis, _rows(table, model), quantity)
+        for axis, (model, form) in zip(row, MODELS, strict=True):
+            _draw_panel(axis, rows(table, model=model, form=form, quantity=quantity), quantity)
         row[0].set_ylabel(label)
-    for axis, model in zip(axes[0], models, strict=True):
-        axis.set_title(model)
+    for axis, title in zip(axes[0], MODELS.values(), strict=True):
+        axis.set_title(title)
     handles = {
         label: handle for axis in axes.flat for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=len(NAMES), frameon=False)
+    ordered = [label for label, _ in NAMES.values() if label in handles]
+    figure.legend([handles[label] for label in ordered], ordered, loc="outside lower center", ncols=5, frameon=False)
     return figure
 
 
 def _draw_panel(axis: Axes, table: pd.DataFrame, quantity: str) -> None:
-    table = pick(table, quantity=quantity)
-    if quantity == "ntk_all_spectrum":
-        axis.set(xlabel="rank", yscale="log", ylim=(5e-4, 2))
+    if quantity == SPECTRUM:
+        axis.set(xlabel="rank", yscale="log", ylim=(1e-5, 3))
     else:
-        axis.set(xlabel="normaliser's place, input to output")
-        _draw_theory(axis, table, quantity)
-    for index, (name, label) in enumerate(NAMES.items(), start=1):
-        rows = table[table["normalizer"] == name]
-        scale = rows["value"].sum() if quantity == "ntk_all_spectrum" else 1.0
-        rows = rows[rows["value"] > 1e-6 * scale] if quantity == "ntk_all_spectrum" else rows
-        if len(rows):
-            points(axis, rows["at"], rows["value"] / scale, 2 * rows["sem"] / scale, index, markersize=3.5, label=label)
+        axis.set(xlabel="normaliser's place")
+    if table.empty:
+        axis.text(0.5, 0.5, "not measured", transform=axis.transAxes, ha="center", color="0.4")
+        axis.set_xticks([])
+        return
+    _draw_theory(axis, table, quantity)
+    for name in NAMES:
+        found = rows(table, normalizer=name)
+        if len(found):
+            _draw_points(axis, found, name, quantity == SPECTRUM)
+
+
+def _draw_points(axis: Axes, table: pd.DataFrame, name: str, spectrum: bool) -> None:
+    label, index = NAMES[name]
+    at, value, sem = (column(table, each) for each in ("at", "value", "sem"))
+    if not spectrum:
+        points(axis, at, value, 2 * sem, index, markersize=3, label=label)
+        return
+    scale, shown = value.sum(), value > ROUNDING * value.sum()
+    style = {"markersize": 2.5, "elinewidth": 0.5, "capsize": 0, "label": label}
+    points(axis, at[shown], value[shown] / scale, 2 * sem[shown] / scale, index, **style)
 
 
 def _draw_theory(axis: Axes, table: pd.DataFrame, quantity: str) -> None:
     if quantity == "correlation":
         axis.axhline(0, color="0.6", linewidth=1, zorder=0)
-        return
-    last = table[table["normalizer"] == "batch_norm"].iloc[-2]  # the readout's input is the last
-    places = np.arange(1, last["at"] + 1)
-    growth = last["value"] * GROWTH ** (last["at"] - places)
-    shown = growth < 2 * table["value"].max()
-    axis.plot(places[shown], growth[shown], color="0.6", linewidth=1, zorder=0)
-    axis.set_yscale("log")
+    elif quantity == "signal_gradient":
+        of_batch_norm = pick(table, normalizer="batch_norm")
+        last, value = (column(of_batch_norm, name)[-2] for name in ("at", "value"))  # the readout's input is the last
+        places = np.arange(1, last + 1)
+        growth = value * GROWTH ** (last - places)
+        shown = growth < 2 * column(table, "value").max()
+        axis.plot(places[shown], growth[shown], color="0.6", linewidth=1, zorder=0)
+        axis.set_yscale("log")
 
 
-def _table(tables: Tables) -> pd.DataFrame:
-    return tables.get("reference_gpu_curves", tables["reference_cpu_curves"])
-
-
-def _rows(table: pd.DataFrame, model: str) -> pd.DataFrame:
-    """Of one model, at the largest batch that every quantity has."""
-    rows = pick(table, model=model)
-    batches = [pick(rows, quantity=quantity)["batch"].to_numpy().max() for quantity in QUANTITIES]
-    return pick(rows, batch=min(batches))
+def _scatter(table: pd.DataFrame) -> str:
+    """Relative standard error of the largest eigenvalue, by normaliser."""
+    first = pick(table, quantity=SPECTRUM, at=1)
+    of = {name: pick(first, normalizer=name) for name in ("mimic_norm", "batch_norm")}
+    largest = {name: (column(each, "sem") / column(each, "value")).max() for name, each in of.items()}
+    both = (f"{value:.0%} with {NAMES[name][0]}" for name, value in largest.items())
+    return "relative standard error of the largest eigenvalue up to " + " and ".join(both)

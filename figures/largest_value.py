@@ -5,13 +5,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures import Tables, pick
-from figures._disturbance import column, log_axes, sizes, spread
+from figures import Tables, column, pick
+from figures._disturbance import log_axes, sizes, spread
 from ntkcheck.claims.largest_value import gaussian_largest
 from ntkcheck.drawing import end_label, line, points
-from ntkcheck.output import COLOURS
+from ntkcheck.output import COLOURS, MARKERS
 
-TABLES = ("largest_value", "reference_cpu_curves")
+TABLES = ("largest_value", "reference_gpu_curves")
 CLAIMS = ("RB-1",)
 POPULATIONS = {
     "gaussian": "N(0, I)",
@@ -19,24 +19,27 @@ POPULATIONS = {
     "digits_layer": "digits, 2nd layer",
     "patches": "patches",
 }
-MODELS = {"vgg11": "VGG-11", "resnet18": "ResNet-18", "squeezenet1_0": "SqueezeNet"}
+MODELS = {
+    ("vgg16", "cifar"): "VGG-16",
+    ("squeezenet1_0", "cifar"): "SqueezeNet",
+    ("resnet50", "imagenet"): "ResNet-50",
+}
 LARGE = 3  # standard deviations: what the claim calls overly large
 
 
 def caption(tables: Tables) -> str:
     """Counts, quantiles, bounds, sizes."""
-    row, layer = (
-        pick(tables["largest_value"], quantity="largest").iloc[0],
-        _full_size(tables["reference_cpu_curves"]).iloc[0],
-    )
+    row = pick(tables["largest_value"], quantity="largest").iloc[0]
+    layers = _full_size(tables["reference_gpu_curves"])
+    layer, sizes = layers.iloc[0], " or ".join(str(size) for size in sorted(layers["image"].unique()))
     return (
-        f"Left: largest absolute value in a batch of m samples of d = {row['features']} features after BatchNorm, before "
-        f"scale and shift. Points: mean of {row['n']} batches, error bars 4 standard errors (where none is seen they are "
-        "smaller than the point); bands: 5% to 95% quantile over batches. Black line: N(0, I), as if the m d values were "
-        f"independent. Dashed: the bound sqrt(m - 1); dotted: {LARGE} standard deviations. Right: full-size models with BatchNorm "
-        f"at random weights, {layer['batch']} images of {layer['image']} x {layer['image']} pixels, by layer, mean of {layer['n']} "
-        "draws of weights and images with 4 standard errors; small marks: each layer's bound, sqrt(m - 1) with m the images "
-        "times the positions."
+        f"Left: largest absolute value in a batch of m samples of d = {row['features']} features after BatchNorm, before scale "
+        f"and shift. Points: mean of {row['n']} batches, error bars 4 standard errors (where none is seen they are smaller than "
+        "the point); bands: 5% to 95% quantile over batches. Black line: N(0, I), as if the m d values were independent. "
+        f"Dashed: the bound sqrt(m - 1); dotted: {LARGE} standard deviations. Right: full-size models with BatchNorm at random "
+        f"weights, {layer['batch']} images of {sizes} pixels a side on {layer['device']}, by layer, mean of {layer['n']} draws "
+        "of weights and images, bands 4 standard errors; small marks: each layer's bound, sqrt(m - 1) with m the images times "
+        "the positions."
     )
 
 
@@ -45,15 +48,16 @@ def draw(tables: Tables) -> Figure:
     figure = Figure(figsize=(9, 3.9), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
     _by_batch_size(left, tables["largest_value"])
-    _by_layer(right, _full_size(tables["reference_cpu_curves"]))
+    _by_layer(right, _full_size(tables["reference_gpu_curves"]))
     return figure
 
 
 def _full_size(table: pd.DataFrame) -> pd.DataFrame:
     """BatchNorm's layers alone, with the bound that each has."""
     rows = pick(table, normalizer="batch_norm", kind="activations")
+    rows = rows.loc[[shown in MODELS for shown in zip(rows["model"], rows["form"], strict=True)]]
     value, share = (pick(rows, quantity=name) for name in ("largest_value", "largest_over_bound"))
-    both = value.merge(share, on=["model", "at"], suffixes=("", "_share"))
+    both = value.merge(share, on=["model", "form", "at"], suffixes=("", "_share"))
     return both.assign(bound=both["value"] / both["value_share"])
 
 
@@ -83,12 +87,13 @@ def _by_batch_size(axis: Axes, table: pd.DataFrame) -> None:
 
 
 def _by_layer(axis: Axes, table: pd.DataFrame) -> None:
-    for index, (model, label) in enumerate(MODELS.items(), start=4):
-        rows = pick(table, model=model)
-        points(axis, rows["at"], rows["value"], 4 * rows["sem"], index, linestyle="-")
+    for index, ((model, form), label) in zip((0, 1, 6), MODELS.items(), strict=True):  # told apart in grey
+        rows = pick(table, model=model, form=form)
+        value, error = column(rows, "value"), 4 * column(rows, "sem")
+        style = {"marker": MARKERS[index], "markersize": 3.5, "markerfacecolor": "white", "linewidth": 1}
+        line(axis, rows["at"], value, index, band=(value - error, value + error), label=label, **style)
         axis.plot(rows["at"], rows["bound"], color=COLOURS[index], marker="_", markersize=5, linestyle="none")
-        below = {"xytext": (0, -16), "ha": "center"} if model == "resnet18" else {}
-        end_label(axis, column(rows, "at")[-1], column(rows, "value")[-1], label, index, **below)
     axis.axhline(LARGE, color="0.3", linestyle=":", linewidth=1)
+    axis.legend(loc="lower right", bbox_to_anchor=(1, 0.02), frameon=False, ncols=3, columnspacing=1, handlelength=1.2)
     log_axes(axis, x=())
-    axis.set(xlabel="layer", ylabel="largest normalised value", ylim=(1.2, 120))
+    axis.set(xlabel="layer", ylabel="largest normalised value", ylim=(1.2, 1000))

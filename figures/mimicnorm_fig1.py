@@ -68,7 +68,7 @@ def _draw_distance(axis: Axes, table: pd.DataFrame) -> None:
         points(axis, rows["at"], 1 - rows["value"], 2 * rows["sem"], NETWORKS, marker=marker)
     depth = np.array([14.0, 50.0])
     line(axis, depth, 9 * np.pi**2 / 2 / depth**2, THEORY, linewidth=0.9, color="0.5")
-    axis.text(20, 0.14, r"$9\pi^2 / 2\,$depth$^2$", color="0.4", fontsize=8)
+    axis.text(20, 0.14, r"$9\pi^2 / (2\,$depth$^2)$", color="0.4", fontsize=8)
     axis.text(2.1, 0.82, "smallest of the pairs", color=COLOURS[NETWORKS], fontsize=8)
     axis.text(1, 0.24, "median pair", color=COLOURS[NETWORKS], fontsize=8)
     axis.text(9, 0.012, "dashed:\ninfinite width", fontsize=8)

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy import stats
 
-from figures import Tables, pick
-from figures._disturbance import column, log_axes
+from figures import Tables, column, pick
+from figures._disturbance import log_axes
 from ntkcheck.drawing import points
 from ntkcheck.output import COLOURS, MARKERS
 

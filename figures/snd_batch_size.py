@@ -4,8 +4,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures import Tables, pick
-from figures._disturbance import POPULATIONS, column, law, log_axes, sizes, spread, study, without_layer_norm
+from figures import Tables, column, pick
+from figures._disturbance import POPULATIONS, law, log_axes, sizes, spread, study, without_layer_norm
 from ntkcheck.drawing import end_label, line, points
 
 TABLES = ("snd_batch_size",)

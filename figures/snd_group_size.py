@@ -5,8 +5,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures import Tables, pick
-from figures._disturbance import column, log_axes, sizes
+from figures import Tables, column, pick
+from figures._disturbance import log_axes, sizes
 from ntkcheck.drawing import end_label, line, points
 from ntkcheck.snd import isotropic_zca
 
@@ -75,7 +75,7 @@ def _over_law(axis: Axes, table: pd.DataFrame) -> None:
     axis.set(
         xlabel="batch size over group size, m / g",
         ylabel="SND / law",
-        xlim=(0.55, 170),
+        xlim=(0.4, 170),
         ylim=(0.94, 1.06),
         yticks=(0.95, 1, 1.05),
     )

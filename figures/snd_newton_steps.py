@@ -4,8 +4,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures import Tables, pick
-from figures._disturbance import POPULATIONS, column, law, one, study
+from figures import Tables, column, pick
+from figures._disturbance import POPULATIONS, law, one, study
 from ntkcheck.drawing import line, points
 from ntkcheck.output import COLOURS
 

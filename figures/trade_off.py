@@ -111,7 +111,7 @@ def _panel(axis: Axes, found: list[Setting]) -> None:
         error = {"xerr": 2 * each.condition_sem, "markersize": 4.5, "markerfacecolor": fill, "capsize": 0}
         points(axis, each.condition, each.snd, 2 * each.snd_sem, index, **error)
         if each.normalizer == "iter_norm" and each.group_size == LARGEST and each in front:
-            where = {"xytext": (5, 3), "textcoords": "offset points", "fontsize": 6.5, "color": COLOURS[index]}
+            where = {"xytext": (-8, -8), "textcoords": "offset points", "fontsize": 6.5, "color": COLOURS[index]}
             axis.annotate(f"{each.iterations:g}", (each.condition, each.snd), **where)
     log_axes(axis, x=(1,))
 

@@ -11,11 +11,6 @@ import figures
 from ntkcheck import claims
 from ntkcheck.output import STYLE
 
-MADE_ELSEWHERE = {
-    name for name in figures.COMMANDS if figures.committed(name) is None
-}  # tables that need a GPU, not yet made
-DRAWN = [name for name in figures.names() if not MADE_ELSEWHERE & set(figures.load(name).tables)]
-
 
 def tables(name, **others):
     """The committed tables of a figure, those that it reads where they exist included; or others in their place."""
@@ -38,7 +33,7 @@ def test_every_study_that_a_figure_reads_is_committed_as_its_grid_is(name):
     assert all(figures.command(table).startswith("python -m ") for table in (*figure.tables, *figure.optional))
 
 
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("name", figures.names())
 def test_every_figure_draws_from_the_committed_tables(name):
     figure = figures.load(name)
     picture = figure.picture(tables(name))
@@ -50,7 +45,7 @@ def test_every_figure_draws_from_the_committed_tables(name):
     assert STYLE["axes.spines.top"] is picture.axes[0].spines["top"].get_visible() is False
 
 
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("name", figures.names())
 def test_every_figure_says_what_it_shows(name):
     figure = figures.load(name)
     caption = figure.caption(tables(name))
@@ -78,45 +73,92 @@ def test_an_unknown_figure_is_refused_with_the_nearest():
         figures.load("lema_1")
 
 
-def test_the_device_s_peak_is_drawn_where_it_was_measured():
-    peaks = pd.DataFrame(
-        [
-            {"model": "vgg16", "form": "cifar", "image": 32, "batch": 256, "classes": 100, "normalizer": name}
-            | {"quantity": "device_peak_bytes", "value": value}
-            for name, value in (("batch_norm", 4e9), ("mimic_norm", 3e9))
-        ]
-    )
-    figure = figures.load("memory")
-    counted = {"saved_residuals": tables("memory")["saved_residuals"]}
-    assert "Diamonds" not in figure.caption(counted)
-    with_peak = counted | {"reference_gpu": peaks}
-    assert "Diamonds" in figure.caption(with_peak)
-    diamonds = [line for line in figure.picture(with_peak).axes[0].lines if line.get_marker() == "D"]
-    assert [x for (x,) in zip(diamonds[0].get_xdata(), strict=True) if x == x] == [0.75]
-    assert not [line for line in figure.picture(counted).axes[0].lines if line.get_marker() == "D"]
+def changed(table, **columns):
+    """A committed table with one column of some rows replaced: `value`, where the other columns have these values."""
+    value = columns.pop("value")
+    chosen = figures.pick(table, **columns).index
+    table = table.copy()
+    table.loc[chosen, "value"] = value
+    return table
 
 
-def test_full_size_models_are_drawn_from_the_gpu_s_table_where_there_is_one():
-    figure, of_cpu = figures.load("full_size"), tables("full_size")["reference_cpu_curves"]
-    of_gpu = of_cpu[of_cpu["model"] == "vgg11"].assign(device="gpu")
-    both = {"reference_cpu_curves": of_cpu, "reference_gpu_curves": of_gpu}
-    assert "on gpu" in figure.caption(both)
-    assert len(figure.picture(both).axes) == 3
-    assert len(figure.picture({"reference_cpu_curves": of_cpu}).axes) == 9
+def test_memory_is_drawn_by_every_account_and_told_where_there_is_none():
+    figure, committed = figures.load("memory"), tables("memory")
+    assert "3 models whose steps under both normalisers raised it" in figure.caption(committed)
+    assert "the compiled step of resnet50, CIFAR was not measured" in figure.caption(committed)
+    vgg16 = {"model": "vgg16", "form": "imagenet", "quantity": "device_peak_bytes"}
+    halved = committed["reference_gpu"]
+    for normalizer, value in (("batch_norm", 4e10), ("mimic_norm", 2e10)):
+        halved = changed(halved, **vgg16, normalizer=normalizer, value=value)
+    left = figure.picture(committed | {"reference_gpu": halved}).axes[0]
+    peaks = next(line.get_xdata() for line in left.lines if line.get_marker() == "v")
+    assert peaks[3] == pytest.approx(0.5)  # VGG-16 is the fourth of the paper's rows
+    assert sum(x == x for x in peaks) == 3
+
+
+def test_full_size_models_without_an_ntk_say_so():
+    figure, committed = figures.load("full_size"), tables("full_size")
+    axes = figure.picture(committed).axes
+    assert ["not measured" in [text.get_text() for text in axis.texts] for axis in axes] == [False] * 16 + [True] * 2
+    one = committed["reference_gpu_curves"]
+    without = one[(one["model"] != "vgg11") | (one["quantity"] != "ntk_one_spectrum")]
+    axes = figure.picture({"reference_gpu_curves": without}).axes
+    assert "not measured" in [text.get_text() for text in axes[12].texts]
+
+
+def training(normalizer, rate, seed):
+    """A made-up training of which the variance is `rate * (seed + 1 + t)` at step t; none of seed 1 without normaliser ends."""
+    common = {"model": "vgg11", "normalizer": normalizer, "learning_rate": rate, "seed": seed, "batch": 64}
+    surge = [{"quantity": "output_variance", "at": t, "value": rate * (seed + 1 + t)} for t in range(4)]
+    loss = [{"quantity": "training_loss", "at": t, "value": 4.0 - t + seed} for t in range(4)]
+    end = {"quantity": "diverged", "value": float(normalizer == "none" and seed)}
+    return [common | row for row in [*surge, *loss, end]]
 
 
 def test_the_variance_of_outputs_is_drawn_by_learning_rate_and_divergence_is_told():
-    def training(normalizer, rate, seed):
-        common = {"model": "vgg11", "normalizer": normalizer, "learning_rate": rate, "seed": seed, "batch": 64}
-        surge = [{"quantity": "output_variance", "at": t, "value": rate * (seed + 1 + t)} for t in range(4)]
-        return [
-            common | row for row in [*surge, {"quantity": "diverged", "value": float(normalizer == "none" and seed)}]
-        ]
-
     runs = [(name, rate, seed) for name in ("none", "last_batch_norm") for rate in (0.1, 1.0) for seed in (0, 1)]
-    made_up = {"training_mn9": pd.DataFrame([row for run in runs for row in training(*run)])}
+    made_up = pd.DataFrame([row for run in runs for row in training(*run)])
     figure = figures.load("mimicnorm_fig3")
-    assert "vgg11 at 0.1: 50% and 0%; vgg11 at 1: 50% and 0%" in figure.caption(made_up)
-    (axis,) = figure.picture(made_up).axes
-    assert [text.get_text() for text in axis.texts] == ["0.1", "1"]
-    assert list(axis.lines[0].get_ydata()) == pytest.approx([0.15, 0.25, 0.35, 0.45])  # median of seeds
+    caption = figure.caption({"training_mn9": made_up})
+    assert "vgg11 at 0.1: 1 of 2 and 0 of 2; vgg11 at 1: 1 of 2 and 0 of 2" in caption
+    assert "1.50 (vgg11 at 0.1), 1.50 (vgg11 at 1)" in caption  # median of 1 and 2
+    assert "overflows float32 (nowhere)" in caption
+    top, bottom = figure.picture({"training_mn9": made_up}).axes
+    assert [text.get_text() for text in top.texts] == ["0.1", "1"]
+    assert list(bottom.texts) == []
+    assert list(top.lines[0].get_ydata()) == pytest.approx([0.15, 0.25, 0.35, 0.45])  # median of seeds
+    assert list(bottom.lines[0].get_ydata()) == pytest.approx([4.5, 3.5, 2.5, 1.5])
+
+
+def test_a_line_breaks_where_a_variance_is_not_finite():
+    made_up = pd.DataFrame([row for seed in (0, 1) for row in training("last_batch_norm", 1.0, seed)])
+    overflown = changed(made_up, quantity="output_variance", seed=1, at=3, value=float("inf"))
+    figure = figures.load("mimicnorm_fig3")
+    assert "overflows float32 (vgg11 at 1)" in figure.caption({"training_mn9": overflown})
+    top = figure.picture({"training_mn9": overflown}).axes[0]
+    drawn = top.lines[0].get_ydata()
+    assert list(drawn[:3]) == pytest.approx([1.5, 2.5, 3.5])
+    assert drawn[3] != drawn[3]
+
+
+def test_the_gain_of_small_scales_is_told_with_what_two_seeds_make_of_it():
+    accuracies = {"batch_norm": (0.5, 0.7, 0.97, 0.98), "scaled_batch_norm": (0.99, 0.99, 0.99, 0.98)}
+    rows = [
+        {
+            "normalizer": name,
+            "seed": seed,
+            "quantity": "test_accuracy",
+            "value": value,
+            "sem": 0.01,
+            "n": 359,
+            "steps": 330,
+        }
+        for name, values in accuracies.items()
+        for seed, value in enumerate(values)
+    ]
+    caption = figures.load("small_scale").caption({"training_paired": pd.DataFrame(rows)})
+    # Gains of 49, 29, 2 and 0 points: mean 20, median 15.5; squared deviations 841 + 81 + 324 + 400 over
+    # 4 (4 - 1) are 11.71 ** 2; without the first two 1 +- 1.
+    assert "20.00 ± 11.71 points" in caption
+    assert "its median 15.50; 3 seeds gain, 0 lose" in caption
+    assert "the mean is 1.00 ± 1.00" in caption
