@@ -15,16 +15,19 @@ MEASURED = ("quantity", "at", "value", "sem", "n", "method", "record")
 FAILURE = "failure"  # the quantity of a record that measured nothing; its method is the reason
 
 
-def csv_text(rows: Sequence[Mapping[str, Any]], comments: Iterable[str] = ()) -> str:
-    """Rows with the same columns as CSV, under comments; `pandas.read_csv(file, comment="#")` leaves these out.
+def csv_text(
+    rows: Sequence[Mapping[str, Any]], comments: Iterable[str] = (), columns: Iterable[str] | None = None
+) -> str:
+    """Rows as CSV, under comments; `pandas.read_csv(file, comment="#")` leaves these out.
 
     Args:
-        rows: At least one.
+        rows: At least one, unless there are `columns`.
         comments: One line each.
+        columns: Those of the first row unless given; a row that lacks one has it empty.
     """
     text = io.StringIO()
     text.writelines(f"{COMMENT}{line}\n" for line in comments)
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, list(rows[0] if columns is None else columns), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()

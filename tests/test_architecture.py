@@ -12,7 +12,7 @@ FOLDERS = ("ntkcheck", "analyses", "figures", "benchmarks", "tests")
 # What each part of ntkcheck may import of the others; every part may import itself. A new part has to be given its place here.
 LAYERS = {"errors", "compilation", "stats", "normalizers", "activations", "network", "kernels"}
 THEORY_AND_NETWORKS = {"meanfield", "empirical", "snd", "models"}
-SIDE = {"data", "measurement", "store", "sweep", "output", "drawing", "table"}
+SIDE = {"data", "measurement", "store", "sweep", "output", "drawing", "table", "records"}
 MAY_IMPORT = {
     "__init__": set(),
     "errors": set(),
@@ -32,6 +32,8 @@ MAY_IMPORT = {
     "output": set(),
     "drawing": {"output"},
     "table": {"measurement", "store", "sweep"},
+    "records": {"measurement", "stats", "store", "table"},
+    "command": {"claims", "output", "records", "store"},
     "thread_pool": set(),
     "published": {"store"},
     "regime": LAYERS | THEORY_AND_NETWORKS | SIDE | {"json_text"},
@@ -46,7 +48,7 @@ MAY_IMPORT = {
     "report": LAYERS | THEORY_AND_NETWORKS | SIDE | {"json_text", "claims", "regime", "disturbance"},
 }
 # A command, which nothing imports, may also read data, keep its measurements and report the claims that they bear on.
-COMMAND_MAY_IMPORT = SIDE | {"json_text", "thread_pool", "regime", "disturbance", "claims"}
+COMMAND_MAY_IMPORT = SIDE | {"command", "json_text", "thread_pool", "regime", "disturbance", "claims"}
 
 
 def python_files(root: Path, *folders: str) -> Iterator[tuple[Path, ast.Module]]:

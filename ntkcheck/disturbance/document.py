@@ -1,7 +1,5 @@
 """The result as one JSON object and as CSV rows."""
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -11,10 +9,12 @@ import numpy as np
 from ntkcheck import kernels
 from ntkcheck.data import Dataset
 from ntkcheck.disturbance.normalizer import name_of
-from ntkcheck.disturbance.run import LEVEL, Result
+from ntkcheck.disturbance.run import Result
 from ntkcheck.disturbance.settings import Cell, Line
 from ntkcheck.json_text import json_text
-from ntkcheck.measurement import confidence_interval
+from ntkcheck.records import LEVEL, account, flat, with_interval
+from ntkcheck.store import Record
+from ntkcheck.table import csv_text
 
 PLACE: tuple[str, ...] = ("population", "features", "normalizer", "group_size", "groups", "iterations", "batch_size")
 COLUMNS: tuple[str, ...] = (*PLACE, "quantity", "value", "sem", "n", "low", "high", "method", "record")
@@ -40,12 +40,7 @@ def document(result: Result, claims: Mapping[str, Any] | None = None) -> dict[st
         "claims": claims or {},
         "lines": [_line(result, line) for line in result.lines],
         "measurements": rows(result),
-        "failures": {words(cell): reason for cell, reason in result.failures.items()},
-        "provenance": _provenance(result),
-        "times": {
-            "seconds": {words(cell): round(record.seconds, 3) for cell, record in result.records.items()},
-            "started": {words(cell): record.started for cell, record in result.records.items()},
-        },
+        **account(by_name(result)),
     }
 
 
@@ -56,27 +51,25 @@ def to_json(result: Result, claims: Mapping[str, Any] | None = None) -> str:
 
 def to_csv(result: Result) -> str:
     """One row a number."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(COLUMNS), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows(result))
-    return text.getvalue()
+    return csv_text(rows(result), columns=COLUMNS)
 
 
 def rows(result: Result) -> list[dict[str, Any]]:
     """Numbers with their intervals at the run's level, as flat rows; `record` is what `ntkcheck store show` takes."""
     return [
         {
-            **_place(row.line),
-            "batch_size": row.batch_size,
+            **_place(row.cell.line),
+            "batch_size": row.cell.batch_size,
             "quantity": row.quantity,
-            **row.estimate._asdict(),
-            **confidence_interval(row.estimate, LEVEL)._asdict(),
-            "method": row.method,
-            "record": row.record.key[:12],
+            **flat(row.estimate, row.method, row.record),
         }
         for row in result.rows()
     ]
+
+
+def by_name(result: Result) -> dict[str, Record]:
+    """The records by what their cells are called."""
+    return {words(cell): record for cell, record in result.records.items()}
 
 
 def words(cell: Cell) -> str:
@@ -114,16 +107,5 @@ def _population(found: Dataset) -> dict[str, Any]:
 def _line(result: Result, line: Line) -> dict[str, Any]:
     """What is said of a normaliser over all batch sizes."""
     power = result.slope(line)
-    exponent = None
-    if power:
-        exponent = power.exponent._asdict() | confidence_interval(power.exponent, LEVEL)._asdict()
+    exponent = with_interval(power.exponent) if power else None
     return {**_place(line), "law_holds_from": result.holds_from(line), "slope": exponent}
-
-
-def _provenance(result: Result) -> list[dict[str, str]]:
-    """Where the numbers come from; one entry where all come from the same versions and device."""
-    found: list[dict[str, str]] = []
-    for record in result.records.values():
-        if record.provenance not in found:
-            found.append(record.provenance)
-    return found

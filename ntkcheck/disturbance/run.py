@@ -3,33 +3,21 @@
 import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
-from ntkcheck import snd
+from ntkcheck import records, snd
 from ntkcheck.disturbance.cells import normalizer_disturbance
 from ntkcheck.disturbance.normalizer import name_of
 from ntkcheck.disturbance.prediction import EXACT, FIRST_ORDER
 from ntkcheck.disturbance.settings import Cell, Experiment, Line
+from ntkcheck.records import Row
 from ntkcheck.stats import Estimate, PowerLaw, fit_power_law
-from ntkcheck.store import Record, Store, key_of, reference
+from ntkcheck.store import Record, Store
 from ntkcheck.sweep import OnProgress
 from ntkcheck.sweep import run as sweep
 
-LEVEL = 0.95
 LARGE = 4  # times the group: batch sizes from there on enter the slope
-
-
-class Row(NamedTuple):
-    """One number of a run, and the record that it comes from."""
-
-    line: Line
-    batch_size: int
-    quantity: str
-    estimate: Estimate
-    method: str
-    record: Record
 
 
 @dataclass(frozen=True)
@@ -47,12 +35,12 @@ class Result:
     @property
     def complete(self) -> bool:
         """Whether every cell was measured."""
-        return all(cell in self.records and not self.records[cell].failure for cell in self.experiment.cells)
+        return len(self.records) == len(self.experiment.cells) and not self.failures
 
     @property
     def failures(self) -> dict[Cell, str]:
         """Why a cell has no numbers."""
-        return {cell: record.failure for cell, record in self.records.items() if record.failure}
+        return records.failures(self.records)
 
     @property
     def lines(self) -> list[Line]:
@@ -69,12 +57,9 @@ class Result:
             ),
         )
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[Row[Cell, Estimate]]:
         """Every number, cell by cell."""
-        for cell, record in self.records.items():
-            for quantity, estimate, method in record.measurements:
-                if isinstance(estimate, Estimate):
-                    yield Row(cell.line, cell.batch_size, quantity, estimate, method, record)
+        return records.rows(self.records.items(), Estimate)
 
     def over_batch_sizes(self, line: Line, quantity: str) -> dict[int, Estimate]:
         """A quantity of a line by batch size, where it was measured; `law` is the exact law, or else first order."""
@@ -161,6 +146,5 @@ def run(
 
 def stored(experiment: Experiment, store: Store) -> Result:
     """What the store has of an experiment, without measuring."""
-    function = reference(normalizer_disturbance)
-    records = {cell: store.find(key_of(function, experiment.parameters(cell))) for cell in experiment.cells}
-    return Result(experiment, {cell: record for cell, record in records.items() if record})
+    parameters = {cell: experiment.parameters(cell) for cell in experiment.cells}
+    return Result(experiment, records.stored(store, normalizer_disturbance, parameters))

@@ -4,34 +4,30 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import jax
 import typer
-from rich.console import Console
-from rich.markup import escape
 
-from ntkcheck import claims, models
+from ntkcheck import claims, command, models
 from ntkcheck.claims import document as claims_document
 from ntkcheck.claims import table as claims_table
-from ntkcheck.output import claim_file, claim_folder, end_interrupted, results_console
+from ntkcheck.command import CONSOLE, Json, Scheduler, Workers
 from ntkcheck.reference import folder as results
 from ntkcheck.reference import images, table
 from ntkcheck.reference.case import PLATFORMS, PRECISIONS
-from ntkcheck.reference.document import to_json
 from ntkcheck.reference.experiment import Experiment, prepare
 from ntkcheck.reference.run import Result, run, stored
 from ntkcheck.reference.settings import WHAT, Settings
 from ntkcheck.regime import Settings as RegimeSettings
 from ntkcheck.regime import prepare as prepare_regime
-from ntkcheck.store import Store, StoreError
+from ntkcheck.store import Store
 from ntkcheck.store.option import DEFAULT_STORE, StorePath
 from ntkcheck.sweep import progress_bar
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 DEFAULT = Settings()
 CLAIMS = {"MN-10": {"memory", "program"}}  # with the kinds of measurement that they rest on
-CONSOLE = Console(stderr=True)  # progress and messages; standard output is for results
 
 
 @app.command()
@@ -95,26 +91,21 @@ def main(
         ),
     ] = False,
     output: Annotated[Path, typer.Option(help="Folder for JSON and CSV.")] = Path("results/reference"),
-    json: Annotated[
-        str | None,
-        typer.Option(help="Also write the JSON to this file; - prints it to standard output in place of the tables."),
-    ] = None,
+    json: Json = None,
     store: StorePath = DEFAULT_STORE,
-    workers: Annotated[int, typer.Option(help="Local processes to measure in; 0 measures in this one.")] = 0,
-    scheduler: Annotated[
-        str | None, typer.Option(help="Address of a Dask scheduler whose workers measure instead.")
-    ] = None,
+    workers: Workers = 0,
+    scheduler: Scheduler = None,
 ) -> None:
     """Measure full-size reference models: activations, gradients, NTK, memory and time, at initialisation."""
     _choose_platform(device)
     settings = Settings(
-        models=_names(model),
-        normalizers=_names(normalizer),
+        models=command.words(model) or None,
+        normalizers=command.words(normalizer) or None,
         form=form,
         image=image,
         batch=batch,
         classes=classes,
-        what=_names(what) or WHAT,
+        what=command.words(what) or WHAT,
         data=data,
         device=device,
         precision=precision,
@@ -125,23 +116,17 @@ def main(
         repetitions=repetitions,
         papers=papers,
     )
-    command = shlex.join(["python", "-m", "ntkcheck.reference", *sys.argv[1:]])
-    try:
+    given = shlex.join(["python", "-m", "ntkcheck.reference", *sys.argv[1:]])
+    with command.errors_in_one_line():
         experiment = prepare(settings)
-        folder = claim_folder(output)
-        if json not in (None, "-"):
-            claim_file(Path(json))
-        with Store(store) as opened:
-            try:
-                with progress_bar(CONSOLE) as on_progress:
-                    result = run(experiment, opened, workers, scheduler, on_progress)
-                verdicts = _judged(experiment, opened)
-            except KeyboardInterrupt:
-                _interrupted(stored(experiment, opened), command, folder)
-    except (ValueError, FileNotFoundError, StoreError) as error:
-        CONSOLE.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(2) from None
-    _show(result, verdicts, command, folder, json)
+        folder = command.claim_results(output, json)
+        with command.opened(store, folder, lambda kept: _keep(stored(experiment, kept), given, folder)) as kept:
+            with progress_bar(CONSOLE) as on_progress:
+                result = run(experiment, kept, workers, scheduler, on_progress)
+            verdicts = _judged(experiment, kept)
+    tables = table.render(result), *([claims_table.render(verdicts)] if verdicts else [])
+    paths = results.write(result, given, claims_document.document(verdicts), folder)
+    command.show(paths, json, tables, result.by_name)
     if result.failures:
         raise typer.Exit(1)
 
@@ -153,40 +138,19 @@ def _choose_platform(device: str | None) -> None:
         jax.config.update("jax_platforms", "cpu")
 
 
-def _names(given: list[str] | None) -> tuple[str, ...] | None:
-    return tuple(name.strip() for item in given for name in item.split(",")) if given else None
-
-
-def _interrupted(result: Result, command: str, folder: Path) -> NoReturn:
-    """Leave what was measured where a reader looks for it, and say so."""
-    results.write(result, command, {}, folder)
-    end_interrupted(CONSOLE, len(result.records), len(result.experiment.cells), folder)
+def _keep(result: Result, given: str, folder: Path) -> tuple[int, int]:
+    """Write what was measured before an interruption; the number of cells, and of those that were asked for."""
+    results.write(result, given, {}, folder)
+    return len(result.records), len(result.experiment.cells)
 
 
 def _judged(experiment: Experiment, store: Store) -> dict[str, claims.Verdict]:
     """Verdicts on the claims all of whose measurements such a run has made, from the store."""
     asked = set(experiment.settings.what) if experiment.settings.papers else set()
-    ledger = {id: claim for id, claim in claims.load().items() if id in CLAIMS and asked >= CLAIMS[id]}
-    if not ledger:
+    ids = [id for id, what in CLAIMS.items() if asked >= what]
+    if not ids:
         return {}
-    evidence = claims.Evidence(store, prepare_regime(RegimeSettings()), measures=False)
-    found = claims.check(ledger, evidence)
-    return claims.verdicts(ledger, {id: checked.answers for id, checked in found.items()})
-
-
-def _show(result: Result, verdicts: dict[str, claims.Verdict], command: str, folder: Path, json: str | None) -> None:
-    judged = claims_document.document(verdicts)
-    paths = results.write(result, command, judged, folder)
-    text = to_json(result, command, judged)
-    if json == "-":
-        sys.stdout.write(text)
-    else:
-        results_console().print(table.render(result), *([claims_table.render(verdicts)] if verdicts else []))
-    if json not in (None, "-"):
-        Path(json).write_text(text, encoding="utf-8")
-    for cell, reason in result.failures.items():
-        CONSOLE.print(f"[red]failed[/red] {escape(cell)}: {escape(reason)}", soft_wrap=True)
-    CONSOLE.print(f"results in {escape(str(folder))}: {', '.join(path.name for path in paths)}", soft_wrap=True)
+    return command.verdicts(claims.Evidence(store, prepare_regime(RegimeSettings()), measures=False), ids)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,14 @@ from dataclasses import asdict
 from typing import Any
 
 from ntkcheck.json_text import json_text
-from ntkcheck.measurement import confidence_interval
-from ntkcheck.reference.run import Curve, Result, Row
+from ntkcheck.measurement import Series
+from ntkcheck.records import LEVEL, Row, account, flat, provenances
+from ntkcheck.reference.experiment import Cell
+from ntkcheck.reference.run import Result
 from ntkcheck.reference.savings import savings
-from ntkcheck.table import csv_text, origins
+from ntkcheck.stats import Estimate
+from ntkcheck.table import RECORD_DIGITS, csv_text, origins
 
-LEVEL = 0.95
 SIZE = ("model", "normalizer", "form", "image", "batch", "classes")
 WHERE = ("precision", "device")
 NOTES = {
@@ -44,12 +46,7 @@ def document(result: Result, command: str, claims: Mapping[str, Any] | None = No
         "measurements": [row(each) for each in result.rows()],
         "curves": [_curve(each) for each in result.curves()],
         "saved_residuals": [saving.flat() for saving in savings(result)],
-        "failures": result.failures,
-        "provenance": _provenance(result),
-        "times": {
-            "seconds": {f"{cell.subject}, {cell.kind}": round(r.seconds, 3) for cell, r in result.found()},
-            "started": {f"{cell.subject}, {cell.kind}": r.started for cell, r in result.found()},
-        },
+        **account(result.by_name),
     }
 
 
@@ -72,30 +69,23 @@ def tables(result: Result, command: str) -> dict[str, str]:
     return {name: csv_text(rows, [*origin, *NOTES.get(name, ())]) for name, rows in found.items() if rows}
 
 
-def row(row: Row) -> dict[str, Any]:
-    """A number with its interval as a flat row; `record` is what `ntkcheck store show` takes."""
-    return {
-        **_subject(row),
-        "quantity": row.quantity,
-        **row.estimate._asdict(),
-        **confidence_interval(row.estimate, LEVEL)._asdict(),
-        "method": row.method,
-        "record": row.record.key[:12],
-    }
+def row(row: Row[Cell, Estimate]) -> dict[str, Any]:
+    """A number with its interval as a flat row."""
+    return {**_subject(row), "quantity": row.quantity, **flat(row.estimate, row.method, row.record)}
 
 
-def points(curve: Curve) -> list[dict[str, Any]]:
+def points(curve: Row[Cell, Series]) -> list[dict[str, Any]]:
     """A series as flat rows, one a place."""
-    value, sem, n, at = curve.series
+    value, sem, n, at = curve.estimate
     return [
         {**_subject(curve), "quantity": curve.quantity, "at": float(at[i]), "value": _digits(value[i])}
-        | {"sem": _digits(sem[i]), "n": n, "record": curve.record.key[:12]}
+        | {"sem": _digits(sem[i]), "n": n, "record": curve.record.key[:RECORD_DIGITS]}
         for i in range(len(at))
     ]
 
 
-def _curve(curve: Curve) -> dict[str, Any]:
-    value, sem, n, at = curve.series
+def _curve(curve: Row[Cell, Series]) -> dict[str, Any]:
+    value, sem, n, at = curve.estimate
     through = {"at": at.tolist(), "value": value.tolist(), "sem": sem.tolist(), "n": n, "method": curve.method}
     return {**_subject(curve), "quantity": curve.quantity, **through}
 
@@ -105,23 +95,14 @@ def _digits(value: float) -> float:
     return float(f"{value:.6g}")
 
 
-def _subject(found: Row | Curve) -> dict[str, Any]:
+def _subject(found: Row[Cell, Any]) -> dict[str, Any]:
     """The model and its size, and precision and device where they matter."""
     parameters = found.cell.parameters
     return {name: parameters.get(name) for name in (*SIZE, *WHERE)} | {"kind": found.cell.kind}
-
-
-def _provenance(result: Result) -> list[dict[str, str]]:
-    """Where the numbers come from; one entry where all come from the same code, versions and device."""
-    found: list[dict[str, str]] = []
-    for _, record in result.found():
-        if record.provenance not in found:
-            found.append(record.provenance)
-    return found
 
 
 def _origin(result: Result, command: str) -> Iterable[str]:
     yield f"command: {command}"
     if result.experiment.source:
         yield f"data: {result.experiment.source}"
-    yield from origins(_provenance(result))
+    yield from origins(provenances(result.records.values()))

@@ -3,9 +3,10 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import NamedTuple
 
+from ntkcheck import records
 from ntkcheck.measurement import Series
+from ntkcheck.records import Row
 from ntkcheck.reference import residuals
 from ntkcheck.reference.experiment import Cell, Experiment
 from ntkcheck.reference.settings import WHAT
@@ -15,26 +16,6 @@ from ntkcheck.sweep import OnProgress
 from ntkcheck.sweep import run as sweep
 
 SAVED = "saved_by_fused_layers"
-
-
-class Row(NamedTuple):
-    """One number of a run, and what it is the number of."""
-
-    cell: Cell
-    quantity: str
-    estimate: Estimate
-    method: str
-    record: Record
-
-
-class Curve(NamedTuple):
-    """A series of a run, and what it is the series of."""
-
-    cell: Cell
-    quantity: str
-    series: Series
-    method: str
-    record: Record
 
 
 @dataclass(frozen=True)
@@ -57,25 +38,24 @@ class Result:
     @property
     def failures(self) -> dict[str, str]:
         """Why there are no numbers of a cell, by subject and kind."""
-        return {f"{cell.subject}, {cell.kind}": r.failure for cell, r in self.found() if r.failure}
+        return records.failures(self.by_name)
+
+    @property
+    def by_name(self) -> dict[str, Record]:
+        """The records by subject and kind: "resnet18 (cifar), batch_norm, memory"."""
+        return {f"{cell.subject}, {cell.kind}": record for cell, record in self.found()}
 
     def found(self) -> Iterator[tuple[Cell, Record]]:
         """The cells that have a record, with it."""
         return ((self.experiment.cells[i], record) for i, record in self.records.items())
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[Row[Cell, Estimate]]:
         """Every number, cell by cell."""
-        for cell, record in self.found():
-            for quantity, estimate, method in record.measurements:
-                if isinstance(estimate, Estimate):
-                    yield Row(cell, quantity, estimate, method, record)
+        return records.rows(self.found(), Estimate)
 
-    def curves(self) -> Iterator[Curve]:
+    def curves(self) -> Iterator[Row[Cell, Series]]:
         """Every series, cell by cell."""
-        for cell, record in self.found():
-            for quantity, estimate, method in record.measurements:
-                if isinstance(estimate, Series):
-                    yield Curve(cell, quantity, estimate, method, record)
+        return records.rows(self.found(), Series)
 
 
 def run(

@@ -31,7 +31,7 @@ def _numbers(result: Result) -> Table:
 def _series(result: Result) -> Table:
     found = defaultdict(dict)
     for curve in result.curves():
-        values = curve.series.value
+        values = curve.estimate.value
         if len(values):
             middle = np.median(values)
             text = f"{values[0]:.3g} .. {middle:.3g} .. {values[-1]:.3g}"

@@ -1,26 +1,23 @@
 """The command `python -m ntkcheck.regime`: arguments, 64-bit and output only."""
 
-import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import jax
 import typer
-from rich.console import Console
-from rich.markup import escape
 
-from ntkcheck import activations, claims, normalizers, thread_pool
+from ntkcheck import activations, claims, command, normalizers, thread_pool
 from ntkcheck.claims import document as claims_document
 from ntkcheck.claims import table as claims_table
+from ntkcheck.command import CONSOLE, Json, Scheduler, Workers
 from ntkcheck.errors import unknown_name
-from ntkcheck.output import claim_file, claim_folder, end_interrupted, results_console
 from ntkcheck.regime import folder as results
 from ntkcheck.regime import table
-from ntkcheck.regime.document import to_json
+from ntkcheck.regime.document import by_name
 from ntkcheck.regime.run import OVERLAPPING, Result, run, stored
 from ntkcheck.regime.settings import DEFAULT_NORMALIZERS, Experiment, Settings, prepare
 from ntkcheck.regime.verdict import VERDICTS
-from ntkcheck.store import Store, StoreError
+from ntkcheck.store import Store
 from ntkcheck.store.option import DEFAULT_STORE, StorePath
 from ntkcheck.sweep import progress_bar
 
@@ -28,7 +25,6 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 DEFAULT = Settings()
 CLAIMS = ("MN-1", "MN-2", "MN-3", "MN-4", "MN-5", "MN-6", "MN-7", "LT-1", "LT-2", "LT-4")  # on what such a run measures
 SLOW_CLAIMS = {"MN-5"}  # which compiles networks of several widths
-CONSOLE = Console(stderr=True)  # progress and messages; standard output is for results
 
 
 @app.command()
@@ -77,10 +73,7 @@ def main(
         int, typer.Option(help="Seed of everything random; the same seed gives the same numbers.")
     ] = DEFAULT.seed,
     output: Annotated[Path, typer.Option(help="Folder for JSON, CSV and the figure.")] = Path("results/regime"),
-    json: Annotated[
-        str | None,
-        typer.Option(help="Also write the JSON to this file; - prints it to standard output in place of the tables."),
-    ] = None,
+    json: Json = None,
     expect: Annotated[
         str | None,
         typer.Option(
@@ -89,10 +82,8 @@ def main(
     ] = None,
     expect_gradient: Annotated[str | None, typer.Option(help="The same for the gradient.")] = None,
     store: StorePath = DEFAULT_STORE,
-    workers: Annotated[int, typer.Option(help="Local processes to measure in; 0 measures in this one.")] = 0,
-    scheduler: Annotated[
-        str | None, typer.Option(help="Address of a Dask scheduler whose workers measure instead.")
-    ] = None,
+    workers: Workers = 0,
+    scheduler: Scheduler = None,
     quick: Annotated[
         bool,
         typer.Option(
@@ -103,11 +94,12 @@ def main(
 ) -> None:
     """Test which regime normalisers put a deep network in: order, criticality or chaos, in infinite and in finite width."""
     jax.config.update("jax_enable_x64", True)
-    if not set(_chosen(normalizer)) <= OVERLAPPING:
+    chosen = command.words(normalizer) or DEFAULT_NORMALIZERS
+    if not set(chosen) <= OVERLAPPING:
         thread_pool.restart_without()
     settings = Settings(
         data=data,
-        normalizers=_chosen(normalizer),
+        normalizers=chosen,
         activation=activation,
         depth=depth,
         width=width,
@@ -121,29 +113,17 @@ def main(
         samples=samples,
         seed=seed,
     )
-    try:
+    with command.errors_in_one_line():
         expected = {"correlation": _word("expect", expect), "gradient": _word("expect_gradient", expect_gradient)}
         experiment = prepare(settings.quick() if quick else settings)
-        folder = claim_folder(output)
-        if json not in (None, "-"):
-            claim_file(Path(json))
-        with Store(store) as opened:
-            try:
-                with progress_bar(CONSOLE) as on_progress:
-                    result = run(experiment, opened, workers, scheduler, on_progress)
-                verdicts = _judged(experiment, opened, SLOW_CLAIMS if quick else set())
-            except KeyboardInterrupt:
-                _interrupted(stored(experiment, opened), folder)
-    except (ValueError, FileNotFoundError, StoreError) as error:
-        CONSOLE.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(2) from None
+        folder = command.claim_results(output, json)
+        with command.opened(store, folder, lambda kept: _keep(stored(experiment, kept), folder)) as kept:
+            with progress_bar(CONSOLE) as on_progress:
+                result = run(experiment, kept, workers, scheduler, on_progress)
+            verdicts = _judged(experiment, kept, SLOW_CLAIMS if quick else set())
     _show(result, verdicts, folder, json)
     if not _as_expected(result, expected) or result.failures:
         raise typer.Exit(1)
-
-
-def _chosen(given: list[str] | None) -> tuple[str, ...]:
-    return tuple(name.strip() for item in given for name in item.split(",")) if given else DEFAULT_NORMALIZERS
 
 
 def _word(option: str, word: str | None) -> str | None:
@@ -152,38 +132,21 @@ def _word(option: str, word: str | None) -> str | None:
     return word
 
 
-def _interrupted(result: Result, folder: Path) -> NoReturn:
-    """Leave what was measured where a reader looks for it, and say so."""
+def _keep(result: Result, folder: Path) -> tuple[int, int]:
+    """Write what was measured before an interruption; the number of cells, and of those that were asked for."""
     results.write_numbers(result, {}, folder)
-    end_interrupted(CONSOLE, len(result.records), 2 * len(result.experiment.networks), folder)
+    return len(result.records), 2 * len(result.experiment.networks)
 
 
 def _judged(experiment: Experiment, store: Store, left_out: set[str]) -> dict[str, claims.Verdict]:
     """Verdicts on the claims that such networks bear on; what they need of other normalisers is used if the store has it."""
-    ledger = {id: claim for id, claim in claims.load().items() if id in CLAIMS and id not in left_out}
-    evidence = claims.Evidence(store, experiment, measures=False)
-    with CONSOLE.status("claims") as status:
-        found = claims.check(
-            ledger,
-            evidence,
-            threads=2,
-            on_done=lambda id, done: status.update(f"claims: {done} of {len(ledger)}"),
-        )
-    return claims.verdicts(ledger, {id: checked.answers for id, checked in found.items()})
+    return command.verdicts(claims.Evidence(store, experiment, measures=False), set(CLAIMS) - left_out, threads=2)
 
 
 def _show(result: Result, verdicts: dict[str, claims.Verdict], folder: Path, json: str | None) -> None:
-    judged = claims_document.document(verdicts)
-    paths = [*results.write_numbers(result, judged, folder), *results.write_figure(result, folder)]
-    if json == "-":
-        sys.stdout.write(to_json(result, judged))
-    else:
-        results_console().print(table.render(result), claims_table.render(verdicts))
-    if json not in (None, "-"):
-        Path(json).write_text(to_json(result, judged), encoding="utf-8")
-    for (name, width), reason in result.failures.items():
-        CONSOLE.print(f"[red]failed[/red] {escape(name)}, {width} width: {escape(reason)}", soft_wrap=True)
-    CONSOLE.print(f"results in {escape(str(folder))}: {', '.join(path.name for path in paths)}", soft_wrap=True)
+    numbers = results.write_numbers(result, claims_document.document(verdicts), folder)
+    tables = table.render(result), claims_table.render(verdicts)
+    command.show([*numbers, *results.write_figure(result, folder)], json, tables, by_name(result))
 
 
 def _as_expected(result: Result, expected: dict[str, str | None]) -> bool:

@@ -5,8 +5,9 @@ from typing import Any
 
 from jaxtyping import Array
 
+import ntkcheck.regime.finite as finite
+import ntkcheck.regime.theory as theory
 from ntkcheck.measurement import FINITE, INFINITE, Measurement
-from ntkcheck.regime import finite, theory
 from ntkcheck.regime.settings import Settings, prepare
 
 SIDES = {INFINITE: theory.measure, FINITE: finite.measure}

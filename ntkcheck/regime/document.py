@@ -1,15 +1,15 @@
 """The result as one JSON object and as CSV rows."""
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from ntkcheck.json_text import json_text
-from ntkcheck.measurement import confidence_interval
-from ntkcheck.regime.run import LEVEL, Curve, Result
+from ntkcheck.records import LEVEL, account, flat
+from ntkcheck.regime.run import Curve, Result
 from ntkcheck.regime.verdict import Regime
+from ntkcheck.store import Record
+from ntkcheck.table import csv_text
 
 COLUMNS: tuple[str, ...] = ("subject", "quantity", "width", "value", "sem", "n", "low", "high", "method", "record")
 
@@ -35,12 +35,7 @@ def document(result: Result, claims: Mapping[str, Any] | None = None) -> dict[st
         "claims": claims or {},
         "measurements": rows(result),
         "curves": [_curve(curve) for curve in result.curves()],
-        "failures": {f"{name}, {width} width": reason for (name, width), reason in result.failures.items()},
-        "provenance": _provenance(result),
-        "times": {
-            "seconds": {f"{name}, {width} width": round(r.seconds, 3) for (name, width), r in result.records.items()},
-            "started": {f"{name}, {width} width": r.started for (name, width), r in result.records.items()},
-        },
+        **account(by_name(result)),
     }
 
 
@@ -51,11 +46,7 @@ def to_json(result: Result, claims: Mapping[str, Any] | None = None) -> str:
 
 def to_csv(result: Result) -> str:
     """One row a number."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(COLUMNS), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows(result))
-    return text.getvalue()
+    return csv_text(rows(result), columns=COLUMNS)
 
 
 def rows(result: Result) -> list[dict[str, Any]]:
@@ -65,22 +56,15 @@ def rows(result: Result) -> list[dict[str, Any]]:
             "subject": row.subject,
             "quantity": row.quantity,
             "width": row.width,
-            **row.estimate._asdict(),
-            **confidence_interval(row.estimate, LEVEL)._asdict(),
-            "method": row.method,
-            "record": row.record.key[:12],
+            **flat(row.estimate, row.method, row.record),
         }
         for row in result.rows()
     ]
 
 
-def _provenance(result: Result) -> list[dict[str, str]]:
-    """Where the numbers come from; one entry where all come from the same versions and device."""
-    found: list[dict[str, str]] = []
-    for record in result.records.values():
-        if record.provenance not in found:
-            found.append(record.provenance)
-    return found
+def by_name(result: Result) -> dict[str, Record]:
+    """The records by what their cells are called: "batch_norm, finite width"."""
+    return {f"{name}, {width} width": record for (name, width), record in result.records.items()}
 
 
 def _respects(found: dict[str, Regime]) -> dict[str, Any]:

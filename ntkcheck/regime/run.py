@@ -4,16 +4,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from ntkcheck import records
 from ntkcheck.measurement import FINITE, INFINITE, Series
 from ntkcheck.regime.cells import normalizer_regime
 from ntkcheck.regime.settings import Experiment
 from ntkcheck.regime.verdict import DECIDED_BY, Regime, regimes
 from ntkcheck.stats import Estimate
-from ntkcheck.store import Record, Store, key_of, reference
+from ntkcheck.store import Record, Store
 from ntkcheck.sweep import OnProgress
 from ntkcheck.sweep import run as sweep
 
-LEVEL = 0.95
 # Normalisers without batched factorisations: two of those at the same time can wait for each other for ever (jaxlib 0.10.2, CPU).
 OVERLAPPING = {"none", "weight_mean", "batch_norm", "layer_norm", "iter_norm"}
 
@@ -53,26 +53,22 @@ class Result:
     @property
     def complete(self) -> bool:
         """Whether every normaliser was measured at both widths."""
-        return all(cell in self.records and not self.records[cell].failure for cell in _cells(self.experiment))
+        return len(self.records) == 2 * len(self.experiment.networks) and not self.failures
 
     @property
     def failures(self) -> dict[tuple[str, str], str]:
         """Why a normaliser has no numbers at a width, by name and width."""
-        return {cell: record.failure for cell, record in self.records.items() if record.failure}
+        return records.failures(self.records)
 
     def rows(self) -> Iterator[Row]:
         """Every number, normaliser by normaliser."""
-        for (name, width), record in self.records.items():
-            for quantity, estimate, method in record.measurements:
-                if isinstance(estimate, Estimate):
-                    yield Row(name, quantity, width, estimate, method, record)
+        for (name, width), quantity, estimate, method, record in records.rows(self.records.items(), Estimate):
+            yield Row(name, quantity, width, estimate, method, record)
 
     def curves(self) -> Iterator[Curve]:
         """Every quantity through depth."""
-        for (name, width), record in self.records.items():
-            for quantity, estimate, _ in record.measurements:
-                if isinstance(estimate, Series):
-                    yield Curve(name, quantity, width, estimate)
+        for (name, width), quantity, series, _, _ in records.rows(self.records.items(), Series):
+            yield Curve(name, quantity, width, series)
 
     def find(self, name: str, quantity: str, width: str = FINITE) -> Estimate | None:
         """A normaliser's number, or None where it was not measured."""
@@ -83,7 +79,7 @@ class Result:
     def regimes(self) -> dict[str, dict[str, Regime]]:
         """Regime of each normaliser by respect."""
         return {
-            name: regimes(*self._growth(name), self.experiment.settings.depth, LEVEL)
+            name: regimes(*self._growth(name), self.experiment.settings.depth, records.LEVEL)
             for name in self.experiment.networks
         }
 
@@ -131,9 +127,7 @@ def run(
 
 def stored(experiment: Experiment, store: Store) -> Result:
     """What the store has of an experiment, without measuring."""
-    function = reference(normalizer_regime)
-    records = {cell: store.find(key_of(function, parameters)) for cell, parameters in _cells(experiment).items()}
-    return Result(experiment, {cell: record for cell, record in records.items() if record})
+    return Result(experiment, records.stored(store, normalizer_regime, _cells(experiment)))
 
 
 def _cells(experiment: Experiment):

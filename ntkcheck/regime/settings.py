@@ -32,7 +32,7 @@ class Settings:
     """The options of `python -m ntkcheck.regime`, with its defaults.
 
     Attributes:
-        data: `digits`, `gaussian`, a .npy or .npz file, or a folder with MNIST or CIFAR-10 in their published formats.
+        data: `digits`, `gaussian`, a .npy or .npz file, or a folder with MNIST, CIFAR-10 or CIFAR-100 as published.
         normalizers: Names of `normalizers.NAMES`, path/to/file.py:function, or (from Python) functions at the top of a module.
         activation: A name that `activations.get` knows.
         depth: Hidden layers, at least 2: growth per layer compares layers.

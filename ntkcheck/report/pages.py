@@ -1,8 +1,6 @@
 """Every file of the report as text, by its path in the folder."""
 
-import csv
 import functools
-import io
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -21,6 +19,7 @@ from ntkcheck.report.notes import Notes
 from ntkcheck.report.pictures import Picture
 from ntkcheck.report.tables import Row, Tables
 from ntkcheck.store.origin import PACKAGES
+from ntkcheck.table import csv_text
 
 VERDICTS = {  # with a mark, so that no verdict is told by its colour alone
     SUPPORTED: "✓",
@@ -196,9 +195,4 @@ def _bundle(drawn: list[Chart]) -> Markup:
 
 
 def _csv(rows: list[Row]) -> str:
-    text = io.StringIO()
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_text(rows, columns=dict.fromkeys(name for row in rows for name in row))

@@ -1,24 +1,22 @@
 """The command `python -m ntkcheck.snd`: arguments, 64-bit and output only."""
 
-import sys
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated
 
 import jax
 import typer
-from rich.console import Console
-from rich.markup import escape
 
-from ntkcheck import claims, data, regime, thread_pool
+from ntkcheck import claims, command, data, regime, thread_pool
 from ntkcheck.claims import document as claims_document
 from ntkcheck.claims import table as claims_table
+from ntkcheck.command import CONSOLE, Json, Scheduler, Workers
 from ntkcheck.disturbance import Experiment, Result, Settings, prepare, run, stored, table
 from ntkcheck.disturbance import folder as results
-from ntkcheck.disturbance.document import to_json, words
+from ntkcheck.disturbance.document import by_name
 from ntkcheck.disturbance.normalizer import NAMES
 from ntkcheck.disturbance.settings import DEFAULT_GROUP_SIZES
-from ntkcheck.output import claim_file, claim_folder, end_interrupted, results_console
-from ntkcheck.store import Store, StoreError
+from ntkcheck.store import Store
 from ntkcheck.store.option import DEFAULT_STORE, StorePath
 from ntkcheck.sweep import progress_bar
 
@@ -30,8 +28,6 @@ FAST_CLAIMS = {
     "IN-2",
     "IN-10",
 }  # a few seconds each; the others take minutes, and are known where they were checked before
-CONSOLE = Console(stderr=True)  # progress and messages; standard output is for results
-T = TypeVar("T")
 
 
 @app.command()
@@ -40,7 +36,7 @@ def main(
         list[str] | None,
         typer.Option(
             help=f"What is normalised; repeat for several, or separate by commas. Of {', '.join(data.POPULATIONS)}, or a .npy or "
-            ".npz file, or a folder with MNIST or CIFAR-10 as published. Default: all that are named."
+            ".npz file, or a folder with MNIST, CIFAR-10 or CIFAR-100 as published. Default: all that are named."
         ),
     ] = None,
     normalizer: Annotated[
@@ -87,15 +83,10 @@ def main(
         int, typer.Option(help="Seed of everything random; the same seed gives the same numbers.")
     ] = DEFAULT.seed,
     output: Annotated[Path, typer.Option(help="Folder for JSON, CSV and the figure.")] = Path("results/snd"),
-    json: Annotated[
-        str | None,
-        typer.Option(help="Also write the JSON to this file; - prints it to standard output in place of the tables."),
-    ] = None,
+    json: Json = None,
     store: StorePath = DEFAULT_STORE,
-    workers: Annotated[int, typer.Option(help="Local processes to measure in; 0 measures in this one.")] = 0,
-    scheduler: Annotated[
-        str | None, typer.Option(help="Address of a Dask scheduler whose workers measure instead.")
-    ] = None,
+    workers: Workers = 0,
+    scheduler: Scheduler = None,
     all_claims: Annotated[
         bool,
         typer.Option(
@@ -113,15 +104,15 @@ def main(
     """Measure how much normalisers disturb a sample through the others of its batch, and hold it against its law."""
     thread_pool.restart_without()
     jax.config.update("jax_enable_x64", True)
-    try:
+    with command.errors_in_one_line():
         settings = Settings(
-            populations=_words(population, DEFAULT.populations),
-            normalizers=_words(normalizer, DEFAULT.normalizers),
-            batch_sizes=_numbers("batch_size", batch_size, DEFAULT.batch_sizes),
-            features=_numbers("features", features, DEFAULT.features),
-            group_sizes=_numbers("group_size", group_size, ()),
-            groups=_numbers("groups", groups, ()),
-            iterations=_numbers("iterations", iterations, DEFAULT.iterations),
+            populations=command.words(population) or DEFAULT.populations,
+            normalizers=command.words(normalizer) or DEFAULT.normalizers,
+            batch_sizes=_numbers("batch_size", batch_size) or DEFAULT.batch_sizes,
+            features=_numbers("features", features) or DEFAULT.features,
+            group_sizes=_numbers("group_size", group_size),
+            groups=_numbers("groups", groups),
+            iterations=_numbers("iterations", iterations) or DEFAULT.iterations,
             anchors=anchors,
             draws=draws,
             design=design,
@@ -130,71 +121,45 @@ def main(
             seed=seed,
         )
         experiment = prepare(settings.quick() if quick else settings)
-        folder = claim_folder(output)
-        if json not in (None, "-"):
-            claim_file(Path(json))
-        with Store(store) as opened:
-            try:
-                with progress_bar(CONSOLE) as on_progress:
-                    result = run(experiment, opened, workers, scheduler, on_progress)
-                verdicts = _judged(experiment, opened, set(CLAIMS) if all_claims else set() if quick else FAST_CLAIMS)
-            except KeyboardInterrupt:
-                _interrupted(stored(experiment, opened), folder)
-    except (ValueError, FileNotFoundError, StoreError) as error:
-        CONSOLE.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(2) from None
+        folder = command.claim_results(output, json)
+        with command.opened(store, folder, lambda kept: _keep(stored(experiment, kept), folder)) as kept:
+            with progress_bar(CONSOLE) as on_progress:
+                result = run(experiment, kept, workers, scheduler, on_progress)
+            verdicts = _judged(experiment, kept, CLAIMS if all_claims else () if quick else FAST_CLAIMS)
     _show(result, verdicts, folder, json)
     if result.failures:
         raise typer.Exit(1)
 
 
-def _words(given: list[str] | None, default: tuple[T, ...]) -> tuple[str, ...] | tuple[T, ...]:
-    return tuple(name.strip() for item in given for name in item.split(",")) if given else default
-
-
-def _numbers(option: str, given: list[str] | None, default: tuple[int, ...]) -> tuple[int, ...]:
+def _numbers(option: str, given: list[str] | None) -> tuple[int, ...]:
     """Whole numbers, separated by commas or from several options."""
     try:
-        return tuple(int(word) for word in _words(given, ())) if given else default
+        return tuple(map(int, command.words(given)))
     except ValueError:
         raise ValueError(
             f"`{option}` must be whole numbers separated by commas, got {','.join(given or [])!r}; for example 16,64."
         ) from None
 
 
-def _interrupted(result: Result, folder: Path) -> NoReturn:
-    """Leave what was measured where a reader looks for it, and say so."""
+def _keep(result: Result, folder: Path) -> tuple[int, int]:
+    """Write what was measured before an interruption; the number of cells, and of those that were asked for."""
     results.write_numbers(result, {}, folder)
-    end_interrupted(CONSOLE, len(result.records), len(result.experiment.cells), folder)
+    return len(result.records), len(result.experiment.cells)
 
 
-def _judged(experiment: Experiment, store: Store, measured: set[str]) -> dict[str, claims.Verdict]:
-    """Verdicts on the claims about SND: those of `measured` are checked, the others known if the store has them."""
-    ledger = {id: claim for id, claim in claims.load().items() if id in CLAIMS}
+def _judged(experiment: Experiment, store: Store, checked: Collection[str]) -> dict[str, claims.Verdict]:
+    """Verdicts on the claims about SND: those of `checked` are checked, the others known if the store has them.
+
+    One at a time: two programs with batched factorisations at the same time can wait for each other for ever.
+    """
     evidence = claims.Evidence(store, regime.prepare(regime.Settings(seed=experiment.settings.seed)))
-    with CONSOLE.status("claims") as status:
-        checked = claims.check(
-            {id: claim for id, claim in ledger.items() if id in measured},
-            evidence,
-            threads=1,  # two programs with batched factorisations at the same time can wait for each other for ever
-            on_done=lambda id, done: status.update(f"claims: {done} of {len(measured)}"),
-        )
-    found = {id: checked.get(id) or claims.known(claim, evidence) for id, claim in ledger.items()}
-    return claims.verdicts(ledger, {id: each.answers for id, each in found.items()})
+    return command.verdicts(evidence, CLAIMS, checked)
 
 
 def _show(result: Result, verdicts: dict[str, claims.Verdict], folder: Path, json: str | None) -> None:
-    judged = claims_document.document(verdicts)
-    paths = [*results.write_numbers(result, judged, folder), *results.write_figures(result, folder)]
-    if json == "-":
-        sys.stdout.write(to_json(result, judged))
-    else:
-        results_console().print(table.render(result), claims_table.render(verdicts))
-    if json not in (None, "-"):
-        Path(json).write_text(to_json(result, judged), encoding="utf-8")
-    for cell, reason in result.failures.items():
-        CONSOLE.print(f"[red]failed[/red] {escape(words(cell))}: {escape(reason)}", soft_wrap=True)
-    CONSOLE.print(f"results in {escape(str(folder))}: {', '.join(path.name for path in paths)}", soft_wrap=True)
+    numbers = results.write_numbers(result, claims_document.document(verdicts), folder)
+    tables = table.render(result), claims_table.render(verdicts)
+    command.show([*numbers, *results.write_figures(result, folder)], json, tables, by_name(result))
 
 
 if __name__ == "__main__":

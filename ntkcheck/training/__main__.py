@@ -9,12 +9,13 @@ from typing import Annotated
 
 import jax
 import typer
-from rich.console import Console
-from rich.markup import escape
 
-from ntkcheck.output import claim_file, claim_folder, end_interrupted, replace_file, results_console
+from ntkcheck import command
+from ntkcheck.command import CONSOLE
+from ntkcheck.output import replace_file
+from ntkcheck.records import stored
 from ntkcheck.reference.case import PLATFORMS, PRECISIONS
-from ntkcheck.store import Record, Store, StoreError, key_of, reference
+from ntkcheck.store import Record, Store
 from ntkcheck.store.option import DEFAULT_STORE, StorePath
 from ntkcheck.sweep import progress_bar
 from ntkcheck.sweep import run as sweep
@@ -28,7 +29,6 @@ from ntkcheck.training.task import INPUTS
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 DEFAULT = Settings()
-CONSOLE = Console(stderr=True)  # progress and messages; standard output is for results
 
 
 @app.command()
@@ -91,11 +91,11 @@ def main(
 ) -> None:
     """Train networks with any normaliser: learning curves, test accuracy, and how far parameters move."""
     _configure(device, checkpoints)
-    command = shlex.join(["python", "-m", "ntkcheck.training", *sys.argv[1:]])
-    try:
+    given = shlex.join(["python", "-m", "ntkcheck.training", *sys.argv[1:]])
+    with command.errors_in_one_line():
         settings = Settings(
-            models=_names(model) or DEFAULT.models,
-            normalizers=_names(normalizer) or DEFAULT.normalizers,
+            models=command.words(model) or DEFAULT.models,
+            normalizers=command.words(normalizer) or DEFAULT.normalizers,
             learning_rates=_numbers("learning_rate", learning_rate) or DEFAULT.learning_rates,
             epochs=epochs,
             steps=steps,
@@ -119,14 +119,16 @@ def main(
             device=device,
             precision=precision,
         )
-        experiment, folder = prepare(settings), claim_folder(output)
-        if json not in (None, "-"):
-            claim_file(Path(json))
-        records = _run(experiment, store, workers, command, folder)
-    except (ValueError, FileNotFoundError, StoreError) as error:
-        CONSOLE.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
-        raise typer.Exit(2) from None
-    _show(experiment, records, command, folder, json)
+        experiment, folder = prepare(settings), command.claim_results(output, json)
+        keeping = command.opened(store, folder, lambda kept: _keep(experiment, kept, given, folder))
+        with keeping as kept, progress_bar(CONSOLE) as on_progress:
+            records = sweep(
+                list(experiment.cells), measure, kept, workers=workers, retry_failed=True, on_progress=on_progress
+            )
+    paths = _write(experiment, records, given, folder)
+    command.show(paths, json, [document.render(experiment, records)], document.by_name(records))
+    if any(record.failure for record in records):
+        raise typer.Exit(1)
 
 
 def _configure(device: str | None, checkpoints: Path | None) -> None:
@@ -138,55 +140,26 @@ def _configure(device: str | None, checkpoints: Path | None) -> None:
         os.environ[checkpoint.FOLDER] = str(checkpoints)
 
 
-def _names(given: list[str] | None) -> tuple[str, ...]:
-    return tuple(name.strip() for item in given or () for name in item.split(","))
-
-
 def _numbers(option: str, given: list[str] | None) -> tuple[float, ...]:
     try:
-        return tuple(map(float, _names(given)))
+        return tuple(map(float, command.words(given)))
     except ValueError:
         text = ", ".join(given or ())
         raise ValueError(f"`{option}` must be numbers, got {text}; separate several by commas, as 0.1,0.01.") from None
 
 
-def _run(experiment: Experiment, path: Path, workers: int, command: str, folder: Path) -> list[Record]:
-    """Train what the store does not have; an interruption loses the trainings in progress, but for their checkpoints."""
-    with Store(path) as store:
-        try:
-            with progress_bar(CONSOLE) as on_progress:
-                return sweep(
-                    list(experiment.cells), measure, store, workers=workers, retry_failed=True, on_progress=on_progress
-                )
-        except KeyboardInterrupt:
-            keys = [key_of(reference(measure), cell) for cell in experiment.cells]
-            known = [record for key in keys if (record := store.find(key))]
-            _write(experiment, known, command, folder)
-            end_interrupted(CONSOLE, len(known), len(keys), folder)
+def _keep(experiment: Experiment, store: Store, given: str, folder: Path) -> tuple[int, int]:
+    """Write what was measured before an interruption; the number of trainings, and of those that were asked for."""
+    records = list(stored(store, measure, dict(enumerate(experiment.cells))).values())
+    _write(experiment, records, given, folder)
+    return len(records), len(experiment.cells)
 
 
-def _write(experiment: Experiment, records: Sequence[Record], command: str, folder: Path) -> list[Path]:
-    texts = {"training.json": document.to_json(experiment, records, command)}
+def _write(experiment: Experiment, records: Sequence[Record], given: str, folder: Path) -> list[Path]:
+    texts = {"training.json": document.to_json(experiment, records, given)}
     if records:
-        texts["training.csv"] = study_table(records, command)
+        texts["training.csv"] = study_table(records, given)
     return [replace_file(folder / name, text) for name, text in texts.items()]
-
-
-def _show(experiment: Experiment, records: Sequence[Record], command: str, folder: Path, json: str | None) -> None:
-    paths = _write(experiment, records, command, folder)
-    text = paths[0].read_text(encoding="utf-8")
-    if json == "-":
-        sys.stdout.write(text)
-    else:
-        results_console().print(document.render(experiment, records))
-    if json not in (None, "-"):
-        Path(json).write_text(text, encoding="utf-8")
-    failures = document.failures(records)
-    for training, reason in failures.items():
-        CONSOLE.print(f"[red]failed[/red] {escape(training)}: {escape(reason)}", soft_wrap=True)
-    CONSOLE.print(f"results in {escape(str(folder))}: {', '.join(path.name for path in paths)}", soft_wrap=True)
-    if failures:
-        raise typer.Exit(1)
 
 
 if __name__ == "__main__":

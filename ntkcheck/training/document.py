@@ -8,12 +8,12 @@ import numpy as np
 from rich.table import Table
 
 from ntkcheck.json_text import json_text
-from ntkcheck.measurement import confidence_interval, summarize, with_error
+from ntkcheck.measurement import summarize, with_error
+from ntkcheck.records import LEVEL, account, with_interval
 from ntkcheck.stats import Estimate
 from ntkcheck.store import Record
 from ntkcheck.training.experiment import Experiment
 
-LEVEL = 0.95
 SETTING = ("model", "normalizer", "inputs", "learning_rate")
 SHOWN = {
     "diverged": "diverged",
@@ -40,9 +40,9 @@ def summaries(records: Sequence[Record]) -> dict[tuple[Any, ...], dict[str, Esti
     }
 
 
-def failures(records: Sequence[Record]) -> dict[str, str]:
-    """Why there are no numbers of a training."""
-    return {_label(record): record.failure for record in records if record.failure}
+def by_name(records: Sequence[Record]) -> dict[str, Record]:
+    """The records by what their trainings are called."""
+    return {_label(record): record for record in records}
 
 
 def to_json(experiment: Experiment, records: Sequence[Record], command: str) -> str:
@@ -50,18 +50,13 @@ def to_json(experiment: Experiment, records: Sequence[Record], command: str) -> 
     document = {
         "program": "ntkcheck.training",
         "command": command,
-        "complete": len(records) == len(experiment.cells) and not failures(records),
+        "complete": len(records) == len(experiment.cells) and not any(record.failure for record in records),
         "settings": asdict(experiment.settings),
         "device": experiment.device,
         "data": experiment.source,
         "level": LEVEL,
         "trainings": list(_rows(records)),
-        "failures": failures(records),
-        "provenance": _unique([record.provenance for record in records]),
-        "times": {
-            "seconds": {_label(record): round(record.seconds, 3) for record in records},
-            "started": {_label(record): record.started for record in records},
-        },
+        **account(by_name(records)),
     }
     return json_text(document)
 
@@ -79,8 +74,7 @@ def render(experiment: Experiment, records: Sequence[Record]) -> Table:
 def _rows(records: Sequence[Record]) -> Iterator[dict[str, Any]]:
     for setting, of_setting in summaries(records).items():
         for quantity, estimate in of_setting.items():
-            interval = confidence_interval(estimate, LEVEL)._asdict()
-            yield {**dict(zip(SETTING, setting, strict=True)), "quantity": quantity, **estimate._asdict(), **interval}
+            yield {**dict(zip(SETTING, setting, strict=True)), "quantity": quantity, **with_interval(estimate)}
 
 
 def _over_seeds(estimates: list[Estimate]) -> Estimate:
@@ -92,7 +86,3 @@ def _over_seeds(estimates: list[Estimate]) -> Estimate:
 def _label(record: Record) -> str:
     model, normalizer, inputs, rate = (record.parameters[name] for name in SETTING)
     return f"{model}, {normalizer}, {inputs} inputs, learning rate {rate}, seed {record.parameters['seed']}"
-
-
-def _unique(items: list[dict[str, str]]) -> list[dict[str, str]]:
-    return [item for i, item in enumerate(items) if item not in items[:i]]
