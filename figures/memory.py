@@ -40,7 +40,7 @@ def caption(tables: Tables) -> str:
         f"automatically ({ranges['saved_as_differentiated']}). Diamonds: temporary memory of the training step that XLA "
         f"compiles for a GPU, which fuses and recomputes and need not keep what the frameworks keep ({ranges['compiled']}; "
         f"ResNet-50 on ImageNet: {before:.1f} and {after:.1f} GB). Triangles downward: the most that the GPU had in use, of the "
-        f"{len(both_peaks)} models whose steps under both normalisers raised it ({ranges['device_peak']}); the compiled step of "
+        f"{len(both_peaks)} models where it was measured under both normalisers ({ranges['device_peak']}); the compiled step of "
         f"{missing} was not measured. All are counted, without noise."
     )
 

@@ -1,6 +1,7 @@
 """A measurement: what was measured, its value with its uncertainty, and how it was obtained."""
 
 import math
+from decimal import Decimal
 from typing import NamedTuple
 
 import numpy as np
@@ -10,6 +11,8 @@ from ntkcheck.stats import Estimate, Interval, interval, mean_estimate
 
 INFINITE = "infinite"
 FINITE = "finite"
+MOST_DECIMALS = 8  # without an exponent
+DOUBLE_DIGITS = 17  # which tell a double from its neighbours
 
 
 class Series(NamedTuple):
@@ -68,7 +71,7 @@ def confidence_interval(estimate: Estimate, level: float) -> Interval:
 
 
 def with_error(estimate: Estimate | None) -> str:
-    """A value with its standard error in the last digits, 1.469(12); without noise, five digits and no parentheses."""
+    """A value with its standard error in the last digits, 1.469(12) or 3.60(10)e-16; without noise, five digits alone."""
     if estimate is None:
         return "-"
     value, sem, _ = estimate
@@ -77,6 +80,19 @@ def with_error(estimate: Estimate | None) -> str:
     if abs(value) >= 1e5:
         return f"{value:.2e} ± {sem:.0e}"
     digits = 0
-    while sem * 10**digits < 2 and digits < 8:
+    while sem * 10**digits < 2 and digits <= MOST_DECIMALS:
         digits += 1
+    if digits > MOST_DECIMALS:
+        return _with_small_error(Decimal(value), Decimal(sem))
     return f"{value:.{digits}f}({sem * 10**digits:.0f})"
+
+
+def _with_small_error(value: Decimal, sem: Decimal) -> str:
+    """A value with an error below 2e-8, 3.60(10)e-16; both apart where a double has no digits so far behind its first."""
+    last = sem.adjusted() - (sem.scaleb(-sem.adjusted()) < 2)
+    if max(value, -value, sem).adjusted() - last > DOUBLE_DIGITS:
+        return f"{float(value):.{DOUBLE_DIGITS}g} ± {float(sem):.0e}"
+    rounded = value.quantize(Decimal(1).scaleb(last))
+    exponent = max(rounded, -rounded, sem).adjusted()
+    mantissa = f"{rounded.scaleb(-exponent):.{exponent - last}f}({sem.scaleb(-last):.0f})"
+    return f"{mantissa}e{exponent:+03d}" if exponent else mantissa

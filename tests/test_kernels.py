@@ -49,6 +49,13 @@ def test_the_extremes_are_a_constant_and_a_kronecker_delta():
     assert largest_share(np.eye(4)) == 1 / 4
 
 
+def test_off_diagonal_entries_far_below_the_rounding_of_the_diagonal_are_not_lost():
+    # Entries of one sign are summed to a few eps, 20 entries here, whatever the diagonal; a difference of sums gives 0.
+    kernel = exchangeable(5, 3.0, 0.0) + 1.2e-18 * (1 - np.eye(5))
+    assert normalized_off_diagonal(kernel) == pytest.approx(4e-19, rel=1e-14, abs=0)
+    assert kernel.sum() - np.trace(kernel) == 0  # power
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_a_kernel_that_is_singular_up_to_rounding_has_no_finite_condition_number(dtype):
     a = np.random.default_rng(0).standard_normal((5, 3)).astype(dtype)

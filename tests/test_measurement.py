@@ -44,6 +44,14 @@ def test_a_series_is_a_mean_at_every_place_with_its_standard_error():
         (Estimate(-0.1, 0.2, 10), "-0.1(2)"),
         (Estimate(1234.5, 56.0, 10), "1234(56)"),
         (Estimate(3.2e6, 1e5, 10), "3.20e+06 ± 1e+05"),
+        (Estimate(1.46942, 2.1e-8, 10), "1.46942000(2)"),
+        (Estimate(1.46942, 1.9e-8, 10), "1.469420000(19)"),
+        (Estimate(3.6e-16, 1e-17, 10), "3.60(10)e-16"),
+        (Estimate(-0.5, 2.3e-10, 10), "-5.000000000(2)e-01"),
+        (Estimate(9.9999999996e-12, 1e-13, 10), "1.000(10)e-11"),  # rounded up to the next power of ten
+        (Estimate(0.0, 3e-12, 10), "0(3)e-12"),
+        (Estimate(1.0, 1e-16, 10), "1.00000000000000000(10)"),
+        (Estimate(1.0, 1e-30, 10), "1 ± 1e-30"),  # thirty digits, of which a double has 17
         (Estimate(1.46694220, 0.0, 0), "1.4669"),
         (Estimate(math.inf, 0.0, 0), "inf"),
         (Estimate(math.nan, math.nan, 3), "nan"),

@@ -23,8 +23,8 @@ class Checked(NamedTuple):
     """What is known of a claim.
 
     Attributes:
-        answers: Estimate by test; None, or no entry, where it was not measured.
-        record: Where the answers are kept; None where some are missing, so that they will be asked for again.
+        answers: Estimate by test; no entry where it was not measured.
+        record: Where the answers are kept; None where there are none. Where a stated test is missing it is asked for again.
     """
 
     answers: Answers
@@ -57,7 +57,7 @@ def check(
     found = {id: Checked({}, None) if fresh else known(claim, evidence) for id, claim in claims.items()}
     executor = ThreadPoolExecutor(threads)
     try:
-        lacking = [id for id, claim in claims.items() if claim.check and _is_lacking(found[id].record)]
+        lacking = [id for id, claim in claims.items() if claim.check and _is_lacking(claim, found[id])]
         futures = {executor.submit(_measure, claims[id], evidence.for_one_check(), fresh): id for id in lacking}
         for done, future in enumerate(as_completed(futures), start=len(claims) - len(lacking) + 1):
             found[futures[future]] = future.result()
@@ -112,17 +112,26 @@ def _measure(claim: Claim, evidence: Evidence, fresh: bool) -> Checked:
         method = f"check of {claim.id}"
         return [Measurement(name, found, method) for name, found in answers.items() if found is not None]
 
-    record = recorded(function, _parameters(claim, evidence), measurements)
-    missing = [test.name for test in claim.tests if not test.weaker and answers.get(test.name) is None]
-    if missing and answers:
-        return Checked(answers, None)
-    keep = evidence.store.replace if fresh else evidence.store.add
-    (kept,) = keep(_resting_on(record, evidence))
+    record = _resting_on(recorded(function, _parameters(claim, evidence), measurements), evidence)
+    former, found = known(claim, evidence), Checked(_answers(record), record)
+    if answers and not (found.answers and _stated(claim, former) <= _stated(claim, found)):
+        return former  # which knows more
+    is_same = former.record and former.record.provenance == record.provenance and former.answers == found.answers
+    if answers and is_same and not fresh:
+        return former
+    keep = evidence.store.replace if fresh or former.record else evidence.store.add
+    (kept,) = keep(record)
     return Checked(_answers(kept), kept)
 
 
-def _is_lacking(record: Record | None) -> bool:
-    return record is None or record.failure is not None
+def _stated(claim: Claim, checked: Checked) -> set[str]:
+    """The stated tests that are answered."""
+    return {test.name for test in claim.tests if not test.weaker and test.name in checked.answers}
+
+
+def _is_lacking(claim: Claim, checked: Checked) -> bool:
+    """Whether a stated test has no answer; a check that failed has none at all."""
+    return len(_stated(claim, checked)) < sum(not test.weaker for test in claim.tests)
 
 
 def _function(claim: Claim) -> str:

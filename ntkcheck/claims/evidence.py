@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import jax
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -66,11 +67,19 @@ class Evidence:
             self.used[record.key] = record
         return record
 
-    def find(self, normalizer: str, quantity: str, side: str = FINITE) -> Estimate | None:
-        """What the experiment's networks show under a normaliser; None where they are not those that the claims speak of."""
+    def on_gpu(self, function: Callable[..., Any], **parameters: Any) -> Record | None:
+        """`obtain` of what is measured on a GPU; without one, of what the store has or the package ships alone."""
+        measures = self.measures and jax.default_backend() == "gpu"
+        return replace(self, measures=measures).obtain(function, **parameters | {"device": "gpu"})
+
+    def find(self, normalizer: str, quantity: str, side: str = FINITE, **others: Any) -> Estimate | None:
+        """What the experiment's networks show under a normaliser; None where they are not those that the claims speak of.
+
+        Other options than the experiment's may be given, as a greater number of random networks, `seeds`.
+        """
         if not self.experiment.is_the_papers:
             return None
-        record = self.obtain(normalizer_regime, **self.experiment.cell(normalizer, side))
+        record = self.obtain(normalizer_regime, **self.experiment.cell(normalizer, side) | others)
         found = record and record.find(quantity)
         return found if isinstance(found, Estimate) else None
 

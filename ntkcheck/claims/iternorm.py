@@ -8,6 +8,7 @@ import numpy as np
 from scipy import stats
 
 from ntkcheck import normalizers, snd
+from ntkcheck.claims import full_size
 from ntkcheck.claims.cells import (
     SHARE,
     SND,
@@ -140,7 +141,7 @@ def in_5(evidence: Evidence, wide: Sizes = WIDE, small: Sizes = DISTINCT) -> Ans
 
 
 def in_6(evidence: Evidence, draws: int = 32, samples: int = 4096) -> Answers:
-    """Conditioning of the output under IterNorm and BatchNorm, for a known spectrum and on the run's images."""
+    """Conditioning of the output under IterNorm and BatchNorm, for a known spectrum, on the run's images, in full-size models."""
     iter_norm, batch_norm = (
         conditions(evidence, Cell(name, samples, 16, g, T, SPECTRUM), draws)
         for name, g, T in (("iter_norm", 16, 5), ("batch_norm", 1, 0))
@@ -154,6 +155,7 @@ def in_6(evidence: Evidence, draws: int = 32, samples: int = 4096) -> Answers:
         "condition_ratio_images": condition,
         "stable_rank_ratio_images": rank,
         "condition_T_5": over_sets(np.asarray, iter_norm),
+        **full_size.conditioning(evidence),
     }
 
 
@@ -211,14 +213,10 @@ def _at_equal_condition(full: Sequence[Setting], reference: Setting) -> Estimate
 
 def in_8(evidence: Evidence, repetitions: int = 20, widths: Sequence[int] = (64, 256, 512)) -> Answers:
     """Wall time of IterNorm over that of a convolution, and of ZCA over that of IterNorm."""
-    places = [("cpu", d, "") for d in widths]
-    if any(device.platform == "gpu" for device in jax.devices()):
-        places.append(("gpu", 256, "_gpu"))
+    on_cpu = functools.partial(evidence.obtain, device="cpu")
     answers: Answers = {}
-    for device, d, suffix in places:
-        record = evidence.obtain(
-            forward_times, features=d, repetitions=repetitions, tries=max(1, (512 // d) ** 2), device=device
-        )
+    for measured, d, suffix in [*((on_cpu, d, "") for d in widths), (evidence.on_gpu, 256, "_gpu")]:
+        record = measured(forward_times, features=d, repetitions=repetitions, tries=max(1, (512 // d) ** 2))
         seconds = {name: values(record, name) for name in ("iter_norm", "zca", "convolution")}
         answers |= {
             f"over_convolution_{d}{suffix}": over_sets(np.divide, seconds["iter_norm"], seconds["convolution"]),

@@ -37,7 +37,7 @@ def largest_value(
     """
     x = data.population(population, samples, features, seed).x
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
-    largest = np.array([_largest(x[rng.choice(len(x), batch_size, replace=False)]) for _ in range(batches)])
+    largest = np.array([largest_output(x[rng.choice(len(x), batch_size, replace=False)]) for _ in range(batches)])
     resampled = np.quantile(rng.choice(largest, (RESAMPLED, batches)), QUANTILES, axis=1)
     quantiles = Series(np.quantile(largest, QUANTILES), resampled.std(axis=1, ddof=1), batches, QUANTILES)
     method = f"{batches} batches from {len(x)} samples"
@@ -48,7 +48,8 @@ def largest_value(
     ]
 
 
-def _largest(batch: Float[np.ndarray, "batch features"]) -> float:
+def largest_output(batch: Float[np.ndarray, "batch features"] | Float[Array, "batch features"]) -> float:
+    """max |BN(x)| over all values of one batch."""
     return float(jnp.max(jnp.abs(batch_norm(jnp.asarray(batch)))))
 
 

@@ -1,12 +1,13 @@
 """The checks that rest on the full-size reference models, and on normalisation of a network's last layer."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from ntkcheck import meanfield, normalizers
+from ntkcheck import meanfield
+from ntkcheck.claims import full_size
 from ntkcheck.claims.evidence import Answers, Evidence, exact
+from ntkcheck.claims.last_layer import behind_batch_norm
 from ntkcheck.reference import program, residuals
 from ntkcheck.reference.case import Case
 from ntkcheck.reference.papers import CLASSES, PRINTED, PRINTED_BATCH, SIDES
@@ -48,10 +49,9 @@ def _residuals_ratio(evidence: Evidence, model: str, form: str, account: str) ->
 
 
 def _program_ratio(evidence: Evidence, quantity: str) -> Estimate | None:
-    """Of ResNet-50's training step at 224 x 224, on the device that JAX prefers."""
-    asked = {"precision": "highest", "device": jax.devices()[0].platform}
+    """Of ResNet-50's training step at 224 x 224 on a GPU."""
     records = (
-        evidence.obtain(program.measure, **_case("resnet50", "imagenet", normalizer)._asdict(), **asked)
+        evidence.on_gpu(program.measure, **_case("resnet50", "imagenet", normalizer)._asdict(), precision="highest")
         for normalizer in ("mimic_norm", "batch_norm")
     )
     return _ratio(*(record and record.find(quantity) for record in records))
@@ -73,7 +73,7 @@ def _geometric_mean(ratios: list[Estimate | None]) -> Estimate | None:
 
 
 def lt_3(evidence: Evidence, samples: int = 64, features: int = 784, outputs: int = 400) -> Answers:
-    """Largest over mean eigenvalue of the infinite-width NTK, with normalisation in the last layer, in the middle, and without."""
+    """Largest over mean eigenvalue of the NTK, normalised in the last layer, in the middle, and not: infinite width, full size."""
     rng = evidence.generator("LT-3")
     x = rng.standard_normal((samples, features))
     x *= np.sqrt(features) / np.linalg.norm(x, axis=1, keepdims=True)
@@ -90,6 +90,7 @@ def lt_3(evidence: Evidence, samples: int = 64, features: int = 784, outputs: in
         "middle_layers_over_none": exact(sharpness(3, "batch_norm") / none),
         "layer_norm_over_none": exact(sharpness(3, "layer_norm") / none),
         "middle_layers_depth_50_over_none": exact(sharpness(50, "batch_norm") / deep),
+        **full_size.sharpness(evidence),
     }
 
 
@@ -104,11 +105,6 @@ def _last_layer(
     ntk: Float[np.ndarray, "batch batch"],
     outputs: int,
 ) -> Float[np.ndarray, "outputs batch batch"]:
-    """NTK J Theta J^T behind BatchNorm, J its Jacobian at outputs f ~ N(0, K), one after the other."""
+    """NTK behind BatchNorm at outputs f ~ N(0, K), one after the other."""
     f = rng.multivariate_normal(np.zeros(len(nngp)), nngp, outputs, method="eigh")
-
-    def normalized(f: Float[Array, " batch"]) -> Float[Array, " batch"]:
-        return normalizers.batch_norm(f[:, None])[:, 0]
-
-    J = np.asarray(jax.vmap(jax.jacfwd(normalized))(jnp.asarray(f)))
-    return J @ ntk @ J.mT
+    return np.asarray(behind_batch_norm(jnp.asarray(f), jnp.asarray(ntk)))

@@ -6,16 +6,17 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
 from ntkcheck import normalizers
+from ntkcheck.claims import full_size
 from ntkcheck.claims.cells import over_sets, random_layer, values
 from ntkcheck.claims.evidence import Answers, Evidence, exact
+from ntkcheck.claims.largest_value import largest_output
 from ntkcheck.empirical.depth import derivatives_through_depth
 from ntkcheck.empirical.network import init
 from ntkcheck.measurement import Measurement, Series
 from ntkcheck.network import make_network
-from ntkcheck.normalizers import batch_norm
 from ntkcheck.normalizers.scaled_batch_norm import scaled_batch_norm
 from ntkcheck.regime.theory import stationary
 from ntkcheck.stats import Estimate, mean_estimate
@@ -30,13 +31,14 @@ def rb_1(evidence: Evidence, batches: int = 200) -> Answers:
     rng = evidence.generator("RB-1")
     over = [_over_bound(x) for m in 2 ** np.arange(1, 11) for x in _populations(rng, m)]
     outlier = _populations(rng, BATCH)[-1]
-    largest = {m: _largest(rng.standard_normal((batches, m, FEATURES))) for m in (8, BATCH)}
+    largest = {m: np.array([*map(largest_output, rng.standard_normal((batches, m, FEATURES)))]) for m in (8, BATCH)}
     return {
         "over_bound": exact(max(over)),
         "outlier_over_bound": exact(_over_bound(outlier)),
         "largest_gaussian": mean_estimate(largest[BATCH]),
         "largest_images": _largest_on_images(evidence, batches),
         "largest_gaussian_m_8": mean_estimate(largest[8]),
+        **full_size.largest_values(evidence),
     }
 
 
@@ -48,12 +50,7 @@ def _populations(rng, m):
 
 
 def _over_bound(x) -> float:
-    return float(_largest(x[None])[0] / (len(x) - 1) ** 0.5)
-
-
-def _largest(x) -> Float[np.ndarray, " batches"]:
-    """Largest absolute value of the output for each batch of a stack."""
-    return np.array([float(jnp.max(jnp.abs(batch_norm(jnp.asarray(batch))))) for batch in x])
+    return largest_output(x) / (len(x) - 1) ** 0.5
 
 
 def _largest_on_images(evidence: Evidence, batches: int) -> Estimate | None:
@@ -64,7 +61,7 @@ def _largest_on_images(evidence: Evidence, batches: int) -> Estimate | None:
     rng, keys = evidence.generator("RB-1/images"), jax.random.split(evidence.key("RB-1"), batches)
     chosen = (rng.choice(len(x), BATCH, replace=False) for _ in keys)
     layers = (random_layer(key, x[rows], FEATURES) for key, rows in zip(keys, chosen, strict=True))
-    return mean_estimate(np.concatenate([_largest(layer[None]) for layer in layers]))
+    return mean_estimate(np.array([*map(largest_output, layers)]))
 
 
 def rb_3(evidence: Evidence, networks: int = 5, width: int = 300, depth: int = 12) -> Answers:

@@ -1,7 +1,6 @@
 """The checks that train convolutional networks: from a run's evidence to the estimates that the tests name."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 import equinox as eqx
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from ntkcheck.claims import full_size, last_layer
 from ntkcheck.claims.evidence import Answers, Evidence, exact
 from ntkcheck.measurement import Series, summarize
 from ntkcheck.models import Model
@@ -27,11 +27,12 @@ POINTS = 100.0  # percentage points of a share of 1
 
 
 def mn_9(evidence: Evidence) -> Answers:
-    """What the last BatchNorm does to the gradient, and to trainings at full size."""
+    """What the last BatchNorm does to the gradient, to the NTK's spectrum, and to trainings at full size."""
 
     def records(model: str, normalizer: str, rate: float = 0.1) -> Records:
         return [
-            _on_gpu(evidence, published.tuned(model, normalizer, rate, seed, "gpu")) for seed in range(published.SEEDS)
+            evidence.on_gpu(measure, **published.tuned(model, normalizer, rate, seed, "gpu"))
+            for seed in range(published.SEEDS)
         ]
 
     with_last = records("vgg11", LAST)
@@ -41,9 +42,13 @@ def mn_9(evidence: Evidence) -> Answers:
         "diverged_resnet_18": _share(records("resnet18", "none")),
         "diverged_vgg_11_last_batch_norm": _share(with_last),
         "diverged_resnet_18_last_batch_norm": _share(records("resnet18", LAST)),
-        "output_variance_surge": _over_curves(with_last, "output_variance", lambda v: v.max() / v[0]),
-        "output_variance_settles": _over_curves(with_last, "output_variance", lambda v: v[-1] / v[THREE_QUARTERS]),
+        "output_variance_surge": _over_curves(with_last, "output_variance", lambda v: np.log(v.max() / v[0])),
+        "output_variance_settles": _over_curves(
+            with_last, "output_variance", lambda v: np.log(v[-1] / v[THREE_QUARTERS])
+        ),
         "diverged_vgg_11_rate_0.01": _share(records("vgg11", "none", 0.01)),
+        **last_layer.dense_spectra(evidence),
+        **full_size.spectrum_ratios(evidence),
     }
 
 
@@ -128,7 +133,9 @@ def _small(evidence: Evidence, normalizer: str, seeds: int, **options: Any) -> R
 
 
 def _full_size(evidence: Evidence, normalizer: str) -> Records:
-    return [_on_gpu(evidence, published.paired(normalizer, seed, "gpu")) for seed in range(published.PAIRED_SEEDS)]
+    return [
+        evidence.on_gpu(measure, **published.paired(normalizer, seed, "gpu")) for seed in range(published.PAIRED_SEEDS)
+    ]
 
 
 def _on_cifar(evidence: Evidence, classes: int, model: str, normalizer: str, seeds: int, **options: Any) -> Records:
@@ -136,13 +143,7 @@ def _on_cifar(evidence: Evidence, classes: int, model: str, normalizer: str, see
     if evidence.data is None or task.load(evidence.data, 32, "standardized").classes != classes:
         return []
     cells = [published.cifar(model, normalizer, seed, evidence.data, **options) for seed in range(seeds)]
-    return [_on_gpu(evidence, cell) for cell in cells]
-
-
-def _on_gpu(evidence: Evidence, cell: dict[str, Any]) -> Record | None:
-    """The record of a training on a GPU: from the store, or measured where there is one."""
-    measures = evidence.measures and jax.default_backend() == "gpu"
-    return replace(evidence, measures=measures).obtain(measure, **cell)
+    return [evidence.on_gpu(measure, **cell) for cell in cells]
 
 
 def _samples(records: Iterable[Record | None], quantity: str) -> Float[np.ndarray, " seeds"] | None:

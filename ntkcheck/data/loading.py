@@ -21,8 +21,8 @@ def load(spec: str, *, samples: int | None = None, features: int | None = None, 
 
     Args:
         spec: `digits`; `gaussian` (isotropic); the path of a .npy or .npz file (one array, or the key `x`; everything
-            after the first axis is flattened); or the path of a folder that holds MNIST's idx files or CIFAR-10's batches,
-            or of its parent (the training set; the test set where there is no other).
+            after the first axis is flattened); or the path of a folder that holds MNIST's idx files, or CIFAR-10's or
+            CIFAR-100's batches, or of its parent (the training set; the test set where there is no other).
         samples: how many samples, at least 2: that many generated, or drawn from the stored ones without replacement and
             kept in their order. None for all stored ones, or 4096 generated ones.
         features: the dimension of generated data, 64 where it is None; stored data bring their own.
@@ -54,7 +54,7 @@ def load(spec: str, *, samples: int | None = None, features: int | None = None, 
 def _read(path: Path) -> tuple[np.ndarray, str]:
     if path.is_dir():
         return read_folder(path)
-    remedy = "name the path of a .npy or .npz file, or of a folder with MNIST's or CIFAR-10's files"
+    remedy = "name the path of a .npy or .npz file, or of a folder with MNIST's, CIFAR-10's or CIFAR-100's files"
     if not path.exists():
         if path.suffix or len(path.parts) > 1:
             raise FileNotFoundError(f"`spec` must name what exists, got {path}; check the path from {Path.cwd()}.")

@@ -26,22 +26,8 @@ RELATIVES = {
 WITH_FIRST_ORDER = ("batch_norm", "zca", "cholesky", "iter_norm")
 MOST_FEATURES = 32  # that the delta method takes together: d + d^2 statistics, whose covariance is a matrix
 LARGE_BATCH = 10**6  # where first order is read off, to be scaled by m^(-1/2)
-ANCHORS, FEW_ANCHORS = 100, 50
+ANCHORS, FEW_ANCHORS = 400, 100
 SLOW = ("cholesky",)  # its derivative is many small triangular systems: few anchors, and groups by themselves
-# SND over BatchNorm's, to first order, of its relatives at the settings of their papers; of the scaled one at any m.
-RELATIVES = {
-    "scaled_batch_norm": INITIAL_SCALE,
-    "moving_batch_norm": (0.1 / 1.9) ** 0.5,
-    "memorized_batch_norm": 5**-0.5,
-}
-WITH_FIRST_ORDER = ("batch_norm", "zca", "cholesky", "iter_norm")
-LARGEST_GROUP = 32  # of the delta method on samples: g + g^2 statistics, whose covariance is a matrix
-LARGE_BATCH = 10**6  # where first order is read off, to be scaled by m^(-1/2)
-ANCHORS, FEW_ANCHORS, SMALL_GROUP = (
-    400,
-    100,
-    16,
-)  # many where the group is small; Jacobians of large ones take their time
 
 
 def predictions(
@@ -86,7 +72,6 @@ def predictions(
     return [m._replace(estimate=_scaled(m.estimate, factor)) for m in found]
 
 
-@np.errstate(divide="ignore")  # far out in the laws' integrals log 0 = -inf, of which exp makes 0 again
 def _isotropic(d: int, name: str, g: int, iterations: int | None, m: int, replacement: bool) -> list[Measurement]:
     """Closed forms on N(0, I)."""
     found = []

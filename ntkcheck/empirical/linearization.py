@@ -62,7 +62,8 @@ def trace(apply: Apply, params: PyTree, x: Array) -> Traced:
     _check_outputs(out, x.shape[0])
     leaves = jax.tree.leaves(params)
     variables = enumerate(jaxpr.jaxpr.invars[: len(leaves)])
-    used = {i: var for i, var in variables if leaves[i].size and is_used(jaxpr.jaxpr, var)}  # a stack may have no layers
+    # A leaf without elements, the stack of no layers, has no share.
+    used = {i: var for i, var in variables if leaves[i].size and is_used(jaxpr.jaxpr, var)}
     return Traced(jaxpr, leaves, x, {i: find_site(jaxpr.jaxpr, var) for i, var in used.items()})
 
 

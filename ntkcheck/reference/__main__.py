@@ -61,7 +61,7 @@ def main(
     ] = None,
     data: Annotated[
         str,
-        typer.Option(help=f"Images: {', '.join(images.NAMES)}, an array file, or a folder with CIFAR-10 or MNIST."),
+        typer.Option(help=f"Images: {', '.join(images.NAMES)}, an array file, or a folder with CIFAR or MNIST."),
     ] = DEFAULT.data,
     device: Annotated[
         str | None, typer.Option(help=f"{' or '.join(PLATFORMS)}. Default: what JAX prefers. An error if it is absent.")
@@ -132,7 +132,11 @@ def main(
 
 
 def _choose_platform(device: str | None) -> None:
-    """Keep JAX off the GPU where the CPU is asked for, here and in local workers, so that provenance names what computed."""
+    """Keep JAX off the GPU where the CPU is asked for, here and in local workers, so that provenance names what computed.
+
+    On a GPU leave free what is not needed yet, for the processes in which programs are run for their peak.
+    """
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     if device == "cpu":
         os.environ["JAX_PLATFORMS"] = "cpu"
         jax.config.update("jax_platforms", "cpu")

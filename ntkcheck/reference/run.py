@@ -7,7 +7,6 @@ from itertools import groupby
 from ntkcheck import records
 from ntkcheck.measurement import Series
 from ntkcheck.records import Row
-from ntkcheck.reference import residuals
 from ntkcheck.reference.experiment import Cell, Experiment
 from ntkcheck.reference.settings import WHAT
 from ntkcheck.stats import Estimate
@@ -67,7 +66,7 @@ def run(
 ) -> Result:
     """Measure what the store does not have, one cell at a time where time and memory are looked at.
 
-    Shapes are evaluated first. Compiled programs follow in the order of what they keep, so that each raises the device's peak.
+    Shapes are evaluated first.
 
     Args:
         experiment: From `prepare(settings)`.
@@ -81,7 +80,7 @@ def run(
     """
     for cells in _in_order(experiment.cells):
         sweep(
-            _by_size(cells, store) if cells[0].kind == "program" else [cell.parameters for cell in cells],
+            [cell.parameters for cell in cells],
             cells[0].function,
             store,
             workers=workers,
@@ -109,16 +108,3 @@ def _in_order(cells: Sequence[Cell]) -> Iterator[list[Cell]]:
 
     for _, group in groupby(sorted(cells, key=place), key=place):
         yield list(group)
-
-
-def _by_size(cells: Sequence[Cell], store: Store) -> list[dict]:
-    """Parameters of the programs that keep least first, by the shapes that the store has."""
-    names = ("model", "normalizer", "form", "image", "batch", "classes")
-
-    def saved(cell: Cell) -> float:
-        case = {name: cell.parameters[name] for name in names}
-        record = store.find(key_of(reference(residuals.measure), case))
-        found = record.find(SAVED) if record else None
-        return found.value if isinstance(found, Estimate) else 0.0
-
-    return [cell.parameters for cell in sorted(cells, key=saved)]

@@ -32,7 +32,7 @@ def main(
     data: Annotated[
         str,
         typer.Option(
-            help="Inputs: digits (bundled), gaussian, a .npy or .npz file, or a folder with MNIST or CIFAR-10 as published."
+            help="Inputs: digits (bundled), gaussian, a .npy or .npz file, or a folder with MNIST or CIFAR as published."
         ),
     ] = DEFAULT.data,
     normalizer: Annotated[

@@ -43,6 +43,7 @@ def anchored(
         mate_variance=0.0,
         repeated=0.0,
         mean_square=float(square.mean()),
+        samples=len(x),
         batches=anchors * draws,
         broken=int(broken.sum()),
     )

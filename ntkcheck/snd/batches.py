@@ -46,3 +46,17 @@ def finite_population_factor(samples: int, batch_size: int, replacement: bool) -
     Source: the variance of the mean of m - 1 others out of N - 1, Cochran 1977, Sampling Techniques, theorem 2.2.
     """
     return 1.0 if replacement else math.sqrt((samples - batch_size) / (samples - 1))
+
+
+def anchor_factor(samples: int, anchors: int, replacement: bool) -> float:
+    """What n Var(mean over n anchors) is over the variance of one, for anchors of `choose_anchors` from N samples.
+
+    Drawn without replacement, in rounds of N of which the last has r = n mod N: r (1 - r/N) / n about the mean of these N samples,
+    which is what batches without replacement are about: no anchor is left to chance where all samples are anchors. With replacement
+    the samples stand for their law, from whose mean theirs is n/N further: together 1 up to n = N.
+
+    Source: Cochran 1977, Sampling Techniques, theorem 2.2.
+    """
+    last = anchors % samples
+    within = last * (1 - last / samples) / anchors
+    return within + anchors / samples if replacement else within

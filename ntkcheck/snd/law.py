@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 from jaxtyping import Float
-from scipy import special
+from scipy import linalg
 
 from ntkcheck.normalizers.groups import check_groups
 from ntkcheck.snd.arguments import check_count
@@ -90,12 +90,16 @@ def isotropic_polynomial(
     def laplace(t: Float[np.ndarray, " times"]) -> Float[np.ndarray, " times"]:
         u = 2 * t[:, None] / batch_size
         log_one = -0.5 * np.log1p(u * (a + along_slope * q)) - 0.5 * (g - 1) * np.log1p(u * (a + across_slope * q))
-        return np.exp(groups * np.log(np.sum(weights * np.exp(log_one), axis=1)))
+        return np.sum(weights * np.exp(log_one), axis=1) ** groups
 
     return mean_norm(laplace, square)
 
 
 def _chi_square_nodes(degrees: int) -> tuple[Float[np.ndarray, " nodes"], Float[np.ndarray, " nodes"]]:
-    """Gauss quadrature for q ~ chi^2 with `degrees` degrees of freedom."""
-    nodes, weights = special.roots_genlaguerre(64, degrees / 2 - 1)
-    return 2 * nodes, weights / weights.sum()
+    """Gauss-Laguerre quadrature for q ~ chi^2 with `degrees` degrees of freedom, as eigenvalues of the recurrence's matrix.
+
+    Source: Golub and Welsch 1969, Calculation of Gauss quadrature rules. SciPy's rule has no weights beyond 342 degrees.
+    """
+    k, alpha = np.arange(64.0), degrees / 2 - 1
+    nodes, vectors = linalg.eigh_tridiagonal(2 * k + 1 + alpha, np.sqrt(k[1:] * (k[1:] + alpha)))
+    return 2 * nodes, vectors[0] ** 2 / np.sum(vectors[0] ** 2)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from ntkcheck.snd.batches import anchor_factor
 from ntkcheck.stats import Estimate
 
 
@@ -21,6 +22,7 @@ class Deviations(NamedTuple):
         mate_variance: Variance that it has through the anchors, where they are each other's mates too; 0 where they are not.
         repeated: Probability that two draws of an anchor are from the same batch, which held it twice; 0 where that cannot be.
         mean_square: Mean over anchors, draws and features of the squared output.
+        samples: Number of samples of the population.
         batches: Number of batches that were normalised.
         broken: Number of outputs that were not finite.
     """
@@ -32,6 +34,7 @@ class Deviations(NamedTuple):
     mate_variance: float
     repeated: float
     mean_square: float
+    samples: int
     batches: int
     broken: int
 
@@ -43,7 +46,8 @@ class Disturbance(NamedTuple):
         value: SND, the mean over anchors x of E_B |F(B; x) - E_B F(B; x)|, corrected for the number of draws.
         sem: Its standard error, with the correlation between anchors.
         biased: The paper's estimator: distances to the mean of the same draws.
-        sem_anchors: The standard error that a finite number of anchors gives.
+        sem_anchors: The standard error that a finite number of anchors gives; without replacement, where the population is what is
+            measured, 0 once all of it are anchors.
         sem_draws: The standard error, given the anchors, that a finite number of batches gives.
         relative: SND over the root mean square of the normalised values, which a normaliser that shrinks its output does not
             lower.
@@ -98,7 +102,7 @@ def correction(draws: Float[np.ndarray, " anchors"], repeated: float = 0.0) -> F
 
 
 def summarize(found: Deviations, design: str, replacement: bool, factor: float) -> Disturbance:
-    """SND with its standard errors, from the distances; anchors that were drawn once only have none and are left out."""
+    """SND with its standard errors, from the distances; anchors that were not drawn twice have none and are left out."""
     seen = found.draws > 1
     draws, anchors = found.draws[seen], int(seen.sum())
     each = np.where(found.broken, np.nan, found.distances[seen])
@@ -107,7 +111,9 @@ def summarize(found: Deviations, design: str, replacement: bool, factor: float) 
     scale = value / biased if biased else 1.0
     own = scale**2 * float(np.mean(found.scatter[seen] / draws)) / anchors
     between = float(corrected.var(ddof=1)) / anchors - own
-    anchor_variance = max(between, scale**2 * found.mate_variance, 0.0)
+    anchor_variance = anchor_factor(found.samples, anchors, replacement) * max(
+        between, scale**2 * found.mate_variance, 0.0
+    )
     draw_variance = own if found.draw_variance is None else scale**2 * found.draw_variance
     rms = math.sqrt(found.mean_square)
     sem = math.sqrt(anchor_variance + draw_variance)

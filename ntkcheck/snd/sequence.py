@@ -65,6 +65,7 @@ def sequence_disturbance(
         mate_variance=0.0,
         repeated=0.0,
         mean_square=float(square) / (draws * points.size),
+        samples=len(x),
         batches=draws * (warm_up + anchors),
         broken=int(broken),
     )

@@ -67,9 +67,10 @@ def shared(
         scatter=np.maximum(squares - distances**2, 0),
         draws=count,
         draw_variance=float(of_batches.var(ddof=1)) / of_batches.size,
-        mate_variance=projection_variance(mates, each, of_batches, batch_size),
+        mate_variance=projection_variance(mates[count > 0], count[count > 0], of_batches, batch_size, replacement),
         repeated=(batch_size - 1) / (steps * at_once * batch_size - 1) if replacement else 0.0,
         mean_square=float(seen.output_square) / (count.sum() * x.shape[1]),
+        samples=len(x),
         batches=steps * at_once,
         broken=int(seen.broken),
     )
@@ -80,19 +81,26 @@ def projection_variance(
     draws: Float[np.ndarray, " anchors"],
     of_batches: Float[np.ndarray, " batches"],
     batch_size: int,
+    replacement: bool,
 ) -> float:
-    """A cautious estimate of m^2 Var_x E[D_B | x in B] / n: what exceeds its noise by more than two standard errors of it.
+    """m^2 Var_x E[D_B | x in B] / n, where it is more than two standard errors of its noise above 0; that much less, else 0.
 
-    Where batches are large against their number the noise hides it; the error of the draws is the larger one there.
+    The noise: given D_B of all b batches, an anchor's s of them are a random subset of b values, or with replacement, where a batch
+    may hold it several times, of b m values, each D_B m times. Its mean varies by S^2 (1/s - 1/b), S^2 the variance of the b
+    values, or in the place of both that of the b m values and their number.
+    Where batches are large against their number the noise hides the projection; the error of the draws is the larger one there.
+
+    Source: Cochran 1977, Sampling Techniques, theorem 2.2, for the noise.
 
     Args:
         given: For each anchor, the mean of D_B over the batches that it was in.
-        draws: The number of these batches.
+        draws: The number of these batches, at least 1: an anchor that was in none has no such mean.
         of_batches: D_B of every batch.
         batch_size: m.
+        replacement: Whether the samples of a batch were drawn independently.
     """
-    anchors = len(given)
-    noise = float(of_batches.var(ddof=1) * np.mean(1 / draws))
+    anchors, values = len(given), of_batches.size * (batch_size if replacement else 1)
+    noise = float(of_batches.var()) * values / (values - 1) * (float(np.mean(1 / draws)) - 1 / values)
     excess = float(given.var(ddof=1)) - noise
     return batch_size**2 / anchors * max(0.0, excess - 2 * noise * (2 / anchors) ** 0.5)
 

@@ -14,7 +14,7 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 
 from ntkcheck.json_text import json_text
-from ntkcheck.store import Store, StoreError, lines, table
+from ntkcheck.store import Record, Store, StoreError, lines, table
 from ntkcheck.store.export import check_file
 from ntkcheck.store.export import export as write_file
 from ntkcheck.store.option import DEFAULT_STORE, StorePath
@@ -119,6 +119,9 @@ def verify(
     store: StorePath = DEFAULT_STORE,
     sample: Annotated[int, typer.Option(min=0, help="How many records to measure again, drawn at random.")] = 3,
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+    at_most: Annotated[
+        float, typer.Option(min=0, help="Leave out what took longer than this to measure, in seconds.")
+    ] = 120,
 ) -> None:
     """Check that the file holds what was written, and measure some of it again; exit with code 1 where something does not hold."""
     with _errors_told():
@@ -127,7 +130,7 @@ def verify(
             _line("red", "does not hold", problem)
         with Store(store, read_only=True) as opened:
             CONSOLE.print(f"{len(opened)} records: {len(found)} problems")
-            failures = 0 if found else _measure_again(opened, sample, seed)
+            failures = 0 if found else _measure_again(opened, sample, seed, at_most)
     if found or failures:
         raise typer.Exit(1)
 
@@ -143,19 +146,28 @@ def recover(
     CONSOLE.print(f"{copied} records in {escape(str(new))}; at least {len(lost)} lost", soft_wrap=True)
 
 
-def _measure_again(store: Store, count: int, seed: int) -> int:
+def _measure_again(store: Store, count: int, seed: int, at_most: float) -> int:
     """Tell what came of it; the number of records that do not hold."""
     failures, not_possible = 0, Counter[tuple[str, str]]()
-    for record, holds, reason in repetitions(store, count, seed):
-        if holds is None:
-            not_possible[record.function, reason] += 1
-            continue
-        failures += not holds
-        what = f"{record.key[: table.SHORT]} {record.function}: {reason}"
-        _line(*(("green", "holds") if holds else ("red", "does not hold")), what)
+    with CONSOLE.status("measuring again") as status:
+
+        def started(record: Record) -> None:
+            status.update(f"measuring {escape(_named(record))} again, which took {record.seconds:.3g} s")
+
+        for record, holds, reason in repetitions(store, count, seed, at_most, started):
+            if holds is None:
+                not_possible[record.function, reason] += 1
+                continue
+            failures += not holds
+            result = ("green", "holds") if holds else ("red", "does not hold")
+            _line(*result, f"{_named(record)}: {reason}; it took {record.seconds:.3g} s when it was measured")
     for (function, reason), times in not_possible.items():
         _line("yellow", "not checked", f"{times} of {function}: {reason}")
     return failures
+
+
+def _named(record: Record) -> str:
+    return f"{record.key[: table.SHORT]} {record.function}"
 
 
 def _wanted(where: list[str] | None) -> dict[str, Any]:

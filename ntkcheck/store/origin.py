@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from ntkcheck.store.code import code_of
 
-PACKAGES = ("ntkcheck", "jax", "jaxlib", "numpy", "scipy")
+PACKAGES = ("ntkcheck", "jax", "jaxlib", "equinox", "optax", "numpy", "scipy")
 
 
 def provenance(function: str) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """Measuring a record again, and whether the new numbers are the old ones."""
 
 import inspect
+import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -35,13 +36,21 @@ class Repetition(NamedTuple):
     reason: str
 
 
-def repetitions(store: Store, count: int, seed: int = 0) -> Iterator[Repetition]:
+def repetitions(
+    store: Store,
+    count: int,
+    seed: int = 0,
+    at_most: float = math.inf,
+    on_start: Callable[[Record], object] = lambda record: None,
+) -> Iterator[Repetition]:
     """Measure records again, drawn at random among the successful ones, until `count` were; those that cannot be are told too.
 
     Args:
         store: where the records are.
         count: how many to measure.
         seed: of the draw.
+        at_most: seconds; what took longer when it was measured is left out, and told.
+        on_start: called with each record that is about to be tried.
     """
     keys = sorted(store.keys(failed=False))
     random.Random(seed).shuffle(keys)
@@ -49,10 +58,15 @@ def repetitions(store: Store, count: int, seed: int = 0) -> Iterator[Repetition]
         if count <= 0:
             return
         record = store.find(key)
-        if record is not None:
-            repetition = repeat(record)
-            count -= repetition.holds is not None
-            yield repetition
+        if record is None:
+            continue
+        if record.seconds > at_most:
+            yield Repetition(record, None, f"took longer than {at_most:g} s when it was measured")
+            continue
+        on_start(record)
+        repetition = repeat(record)
+        count -= repetition.holds is not None
+        yield repetition
 
 
 def repeat(record: Record) -> Repetition:
@@ -69,6 +83,8 @@ def repeat(record: Record) -> Repetition:
         inspect.signature(function).bind(None, **parameters)
     except (TypeError, ValueError) as error:
         return Repetition(record, None, f"cannot be measured again from its parameters: {error}")
+    if _is_lacking(platform := parameters.get("device")):
+        return Repetition(record, None, f"cannot be measured again here: needs a {platform}")
     precision = record.provenance.get("matmul_precision", "default")
     with (
         jax.enable_x64(record.provenance.get("dtype") == "float64"),
@@ -81,6 +97,14 @@ def repeat(record: Record) -> Repetition:
             return Repetition(record, False, f"succeeded, and now raises {type(error).__name__}: {error}")
     changed = sorted(name for name in now.keys() - NOT_NUMBERS if now[name] != record.provenance.get(name))
     return _compared(record, found, changed)
+
+
+def _is_lacking(platform: Any) -> bool:
+    """Whether a measurement asks for a platform by its name, and JAX finds no such device here."""
+    try:
+        return isinstance(platform, str) and not jax.devices(platform)
+    except RuntimeError:
+        return True
 
 
 def _compared(record: Record, found: list[Measurement], changed: list[str]) -> Repetition:

@@ -115,10 +115,9 @@ def test_a_check_that_raises_is_a_record_with_its_reason_and_is_tried_again(evid
     assert CALLS == [None, None]
 
 
-def test_an_answer_that_lacks_something_is_not_kept(evidence):
+def test_a_check_that_finds_nothing_is_not_kept(evidence):
     asked = claim(rests_on_networks)
-    found = checked(asked, replace(evidence, measures=False))
-    assert found == ({"value": None}, None)
+    assert checked(asked, replace(evidence, measures=False)) == ({}, None)
     assert claims.known(asked, evidence) == ({}, None)
 
 
@@ -126,6 +125,47 @@ def networks(evidence, value, started):
     cell = evidence.experiment.cell("none", FINITE)
     measurement = Measurement("gradient_growth", Estimate(value, 0.001, 10), "made up")
     return record([measurement], function=reference(normalizer_regime), parameters=cell, started=started)
+
+
+def in_part(evidence):
+    return answers_itself(evidence, 2.0) | {"growth": evidence.find("none", "gradient_growth")}
+
+
+def asked_in_part():
+    growth = claims.Test("growth", "the growth", 0.9, 1.1)
+    return replace(claim(in_part), tests=(*claim(in_part).tests, growth))
+
+
+def test_answers_that_lack_something_are_kept_and_judged_and_asked_for_again(evidence):
+    asked, without = asked_in_part(), replace(evidence, measures=False)
+    first = checked(asked, without)
+    assert first.answers == {"value": Estimate(2.0, 0.0, 0)}
+    assert same(claims.known(asked, evidence), first)
+    # Outside its bounds: refuted, whatever the other would be, and not untested.
+    assert (
+        claims.verdicts({"XX-1": asked}, {"XX-1": claims.known(asked, evidence).answers})["XX-1"].verdict == "refuted"
+    )
+    assert claims.stale(asked, evidence) is None
+    # Again, with the same answers: nothing new is kept.
+    assert same(checked(asked, without), first)
+    assert len(list(evidence.store.records(superseded=True))) == 1
+    # With the rest: in the place of the former.
+    evidence.store.add(networks(evidence, 1.0, "2020-01-01T00:00:00+00:00"))
+    whole = checked(asked, without)
+    assert set(whole.answers) == {"value", "growth"}
+    assert same(claims.known(asked, evidence), whole)
+    assert len(CALLS) == 3
+    assert same(checked(asked, without), whole)
+    assert len(CALLS) == 3
+
+
+def test_answers_do_not_give_way_to_fewer(evidence, monkeypatch):
+    asked = asked_in_part()
+    evidence.store.add(networks(evidence, 1.0, "2020-01-01T00:00:00+00:00"))
+    whole = checked(asked, replace(evidence, measures=False))
+    monkeypatch.setattr(claims.Evidence, "find", lambda *_: None)
+    assert same(checked(asked, evidence, fresh=True), whole)
+    assert same(claims.known(asked, evidence), whole)
 
 
 def test_a_verdict_is_stale_when_what_it_rests_on_was_measured_again(evidence):

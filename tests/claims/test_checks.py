@@ -56,8 +56,9 @@ def evidence(truth, **options):
     rows = [(name, FINITE, quantity, Estimate(value, 1e-3, 10)) for (name, quantity), value in truth.items()] + chi
     for (name, side), group in itertools.groupby(sorted(rows, key=lambda row: row[:2]), key=lambda row: row[:2]):
         measurements = [Measurement(quantity, estimate, "made up") for _, _, quantity, estimate in group]
-        parameters = asked.cell(name, side)
-        store.add(record(measurements, function=reference(normalizer_regime), parameters=parameters))
+        for others in ({}, {"seeds": 16}):  # MN-4 asks for more networks than the run has
+            parameters = asked.cell(name, side) | others
+            store.add(record(measurements, function=reference(normalizer_regime), parameters=parameters))
     return claims.Evidence(store, asked, measures=False)
 
 
@@ -87,7 +88,7 @@ VERDICTS = {
     "MN-2": "qualified",
     "MN-3": "refuted",
     "MN-4": "qualified",
-    "MN-5": "inconclusive",  # 8 pairs: the exponent of their spread has a standard error of 0.04
+    "MN-5": "qualified",
     "MN-6": "qualified",
     "MN-7": "qualified",
     "LT-1": "supported",

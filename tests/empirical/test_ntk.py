@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from ntkcheck.empirical import empirical_ntk, empirical_ntk_jacobian
 from ntkcheck.empirical.coupling import couples_batch
+from ntkcheck.empirical.network import apply_function, init
+from ntkcheck.network import make_network
 from tests.empirical.networks import BATCH, CASES, GROUPS, values
 
 # Kernels by two correct routes differ by rounding: 2.2e-16 per operation, in sums of at most a few hundred terms, times the
@@ -59,6 +61,17 @@ def test_kernel_equals_the_contracted_jacobian_and_probing_finds_coupled_batches
     assert bool(couples_batch(case.apply, params, x, precision="highest")) == (case.coupled or case.general)
     if not (case.coupled or case.general):
         assert relative(empirical_ntk(case.apply, params, x, batch_coupled=True), oracle) < TOLERANCE
+
+
+@pytest.mark.parametrize("normalizer", ["none", "batch_norm"])
+def test_a_network_with_one_hidden_layer_has_no_share_of_the_empty_stack_behind_it(normalizer):
+    network = make_network(1, normalizer, "relu", 2**0.5, 0.3)
+    params, apply = init(jax.random.key(0), network, 6, 9), apply_function(network)
+    assert params["hidden"]["w"].shape == (0, 9, 9)
+    x = jnp.asarray(np.random.default_rng(0).standard_normal((BATCH, 6)))
+    oracle = empirical_ntk_jacobian(apply, params, x)
+    assert relative(empirical_ntk(apply, params, x), oracle) < TOLERANCE
+    assert relative(empirical_ntk(apply, params, x, batch_coupled=True), oracle) < TOLERANCE
 
 
 def mixed(w, x):

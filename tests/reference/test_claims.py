@@ -13,6 +13,11 @@ from ntkcheck.store import Store
 from ntkcheck.sweep import measure_cell
 
 
+@pytest.fixture(autouse=True)
+def nothing_shipped(monkeypatch):
+    monkeypatch.setattr("ntkcheck.published.records", dict)
+
+
 @pytest.fixture
 def evidence():
     """Without networks: these checks ask for their own measurements, which are those that the store has."""

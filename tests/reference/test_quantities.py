@@ -1,5 +1,7 @@
 """Activations, gradients, NTK, memory and time of small networks, against what is computed here in another way."""
 
+import contextlib
+import os
 from typing import Any
 
 import jax
@@ -146,7 +148,46 @@ def test_a_program_has_temporary_memory_and_a_cpu_no_peak_of_its_own(case, monke
         parameters + images <= measured["argument_bytes"].value <= parameters + images + 4096
     )  # labels, and alignment
     assert measured["temporary_bytes"].value > 0
-    assert "device_peak_bytes" not in measured
+    assert program.PEAK not in measured
+
+
+class Device:
+    """One whose allocator has an account: each look finds the next peak."""
+
+    device_kind = "made-up accelerator"
+
+    def __init__(self, *peaks):
+        self.peaks = iter(peaks)
+
+    def memory_stats(self):
+        return {"peak_bytes_in_use": next(self.peaks)}
+
+
+@pytest.mark.parametrize(("after", "kept"), [(700, {program.PEAK: 700}), (500, {})])
+def test_the_peak_of_a_device_is_kept_where_the_step_raised_it(case, monkeypatch, after, kept):
+    model, device = small("vgg", "batch_norm"), Device(500, after)
+    monkeypatch.setattr(type(case), "shapes", lambda case: jax.eval_shape(lambda: model))
+    monkeypatch.setattr(program, "placed", lambda platform: contextlib.nullcontext(device))
+    measured = program.account(case, **ASKED)
+    assert {name: size for name, size in measured.items() if name == program.PEAK} == kept
+    assert {"temporary_bytes", "argument_bytes"} <= measured.keys()
+
+
+def test_a_device_with_an_account_has_its_peak_counted_in_a_process_of_its_own(case, monkeypatch):
+    # The child that the machinery starts, with a made-up account in place of the step's.
+    child = (
+        "import json, os, sys; from ntkcheck.reference import program; "
+        "program.account = lambda size, precision, device: {'temporary_bytes': size.batch, 'argument_bytes': 2, "
+        "program.PEAK: os.getpid() if os.environ['XLA_PYTHON_CLIENT_PREALLOCATE'] == 'false' else 0}; program.answer()"
+    )
+    monkeypatch.setattr(program, "_CHILD", child)
+    monkeypatch.setattr(program, "first_device", lambda platform: Device(10**9))  # whatever this process has had in use
+    measured = found(program.measure(jax.random.key(0), **case._asdict(), **ASKED))
+    assert measured["temporary_bytes"].value == case.batch
+    assert measured[program.PEAK].value not in (0, 10**9, os.getpid())
+    monkeypatch.setattr(program, "_CHILD", "raise SystemExit('RESOURCE_EXHAUSTED: out of memory')")
+    with pytest.raises(RuntimeError, match=r"of its own \(RESOURCE_EXHAUSTED: out of memory\); .*PREALLOCATE=false"):
+        program.measure(jax.random.key(0), **case._asdict(), **ASKED)
 
 
 def test_times_are_positive_and_the_median_lies_among_them(case):

@@ -1,5 +1,6 @@
 """The estimators against enumeration of every batch, against each other, and their errors against their scatter."""
 
+import itertools
 import math
 
 import jax
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from ntkcheck import normalizers, snd
+from ntkcheck.snd.batches import anchor_factor
 from ntkcheck.snd.shared import projection_variance
 from tests.snd.enumeration import delta, disturbance, layer_norm_of_first
 
@@ -64,6 +66,45 @@ def test_errors_are_the_scatter_of_repetitions_over_populations(design):
         assert np.mean([each.sem_draws for each in found]) < 0.5 * scatter
 
 
+@pytest.mark.parametrize("replacement", [True, False])
+def test_errors_of_few_large_batches_are_their_scatter(replacement):
+    # 8 batches: some anchors are in none of them, and most of the scatter of the others' mean D_B is that of so few D_B.
+    # Counted as mates' share, either makes the error several times too large. 24 keys give 15%, 8 batches 27% a key.
+    population = np.random.default_rng(1).standard_normal((256, 8))
+    keys = jax.random.split(KEY, 24)
+    found = [snd.disturbance("batch_norm", population, 128, 256, 4, key=k, replacement=replacement) for k in keys]
+    sem = np.sqrt(np.mean([each.sem**2 for each in found]))
+    scatter = np.std([each.value for each in found], ddof=1)
+    assert 0.6 < scatter / sem < 1.6
+    assert np.mean([each.anchors for each in found]) < 256  # power: there are such anchors
+    assert all(each.draws > 1 for each in found)
+
+
+@pytest.mark.parametrize("design", ["shared", "anchored"])
+def test_no_anchor_is_left_to_chance_where_all_of_the_population_are_anchors(design):
+    arguments = (softened, SMALL, 4, 9, 200)
+    without = snd.disturbance(*arguments, key=KEY, design=design, replacement=False)
+    assert without.sem_anchors == 0
+    assert without.sem == without.sem_draws > 0
+    # With replacement the samples stand for their law. Power: the error is another one.
+    assert snd.disturbance(*arguments, key=KEY, design=design).sem_anchors > without.sem_draws
+
+
+@pytest.mark.parametrize(("samples", "anchors"), [(5, 2), (5, 5), (4, 6), (3, 8)])
+def test_the_variance_over_anchors_is_that_of_every_choice_of_them(samples, anchors):
+    values = np.random.default_rng(2).standard_normal(samples)
+    whole, rest = divmod(anchors, samples)
+    means = [
+        (whole * values.sum() + values[list(c)].sum()) / anchors for c in itertools.combinations(range(samples), rest)
+    ]
+    one = values.var(ddof=1)
+    assert anchor_factor(samples, anchors, False) * one / anchors == pytest.approx(np.var(means), abs=1e-14)
+    # And with the variance of these samples' own mean over their law: of as many independent ones, where there are so many.
+    expected = np.var(means) * anchors / one + anchors / samples
+    assert anchor_factor(samples, anchors, True) == pytest.approx(expected, rel=1e-12)
+    assert (anchor_factor(samples, anchors, True) == pytest.approx(1)) == (anchors <= samples)
+
+
 def test_the_projection_sees_what_mates_share_and_nothing_else():
     rng = np.random.default_rng(3)
     anchors, draws, m = 4000, 50, 8
@@ -73,7 +114,7 @@ def test_the_projection_sees_what_mates_share_and_nothing_else():
     def projected(of_batches):
         count = np.bincount(chosen.ravel(), minlength=anchors)
         given = np.bincount(chosen.ravel(), np.repeat(of_batches, m), anchors) / count
-        return projection_variance(given, count, of_batches, m)
+        return projection_variance(given, count, of_batches, m, True)
 
     noise = rng.standard_normal(len(chosen))
     # D_B = mean trait + noise: m^2 Var E[D_B | x] / n is 1 / n exactly; less two standard errors of its noise, 8^2 (1 + 1/8) / 50 x

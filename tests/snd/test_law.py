@@ -33,6 +33,30 @@ def test_the_mean_norm_of_gaussians_is_that_of_chi():
     assert gaussian_mean_norm(np.zeros(3)) == 0
 
 
+@pytest.mark.parametrize("group", [32, 64, 512])
+def test_the_mean_norm_of_large_groups_is_that_of_its_three_moments(group):
+    # E sqrt(S) = sqrt(c) (1 - v / 8 + k / 16 - 5 f / 128 ...), v, k, f the second to fourth central moments of S / c, c = E S. In
+    # each group m S is, given q ~ chi^2_g, (1 + a q) chi^2_1 + (1 + b q) chi^2_(g-1), whose cumulants are polynomials in q.
+    m, groups = 10 * group, 2
+    along, across = 0.5 * (1 - 1 / group) + 1 / (2 * group), 0.25
+
+    def moment(polynomial):
+        raw = [np.prod(group + 2 * np.arange(k)) for k in range(polynomial.degree() + 1)]
+        return float(polynomial.coef @ raw)
+
+    q = np.polynomial.Polynomial([0.0, 1.0])
+    u, v, others = 1 + along * q, 1 + across * q, group - 1
+    mean, second, third = u + others * v, 2 * (u**2 + others * v**2), 8 * (u**3 + others * v**3)
+    c = moment(mean)
+    variance = moment(second + (mean - c) ** 2) / (groups * c**2)
+    skew = moment(third + 3 * second * (mean - c) + (mean - c) ** 3) / (groups**2 * c**3)
+    expected = np.sqrt(groups * c / m) * (1 - variance / 8 + skew / 16)
+    tolerance = 5 / 8 * variance**2  # five times 5 f / 128 with a Gaussian's f = 3 v^2
+    found = isotropic_zca(2 * group, group, m, mean=True)
+    assert abs(found / expected - 1) < tolerance
+    assert abs(isotropic_zca(2 * group, group, m) / expected - 1) > tolerance  # power: the root of the mean square
+
+
 @pytest.mark.parametrize(("name", "group", "iterations"), [("batch_norm", 1, 5), ("zca", 4, 5), ("iter_norm", 4, 2)])
 def test_the_delta_method_gives_the_isotropic_laws_anchor_by_anchor(name, group, iterations):
     # Given q = |x|^2 in a group, m E |e|^2 = alpha^2 (g + q / (2 g)) + beta^2 q (g + 1 - 2 / g); summed over q ~ chi^2_g the law.

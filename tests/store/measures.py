@@ -25,6 +25,11 @@ def applied(key, function, at):
     return [Measurement("applied", Estimate(float(function(at)), 0.0, 0), "closed form")]
 
 
+def placed(key, device):
+    """A number that is measured on a device of a platform."""
+    return [Measurement("number", Estimate(float(jax.random.normal(key)), 0.0, 0), f"drawn on {device}")]
+
+
 def failing(key, i):
     raise ArithmeticError("broke down")
 

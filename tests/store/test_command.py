@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -213,6 +214,13 @@ def test_verification_measures_a_sample_again(tmp_path):
     found = command("verify", "--store", path, "--sample", 10, code=1).stderr
     assert found.count("does not hold") == 1
     assert "number was" in found
+    with Store(path) as store:
+        store.replace(replace(made, seconds=121.0))
+    again = ("verify", "--store", path, "--sample", 10)
+    assert "not checked 1 of tests.store.measures:drawn: took longer than 120 s" in command(*again).stderr
+    found = command(*again, "--at-most", 1000).stderr
+    assert "code, versions and device); it took 121 s when it was measured" in found
+    assert "does not hold" not in found
 
 
 def test_verification_finds_what_was_changed_by_hand(path):

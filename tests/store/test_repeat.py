@@ -129,6 +129,25 @@ def test_what_cannot_be_found_again_is_told(made, reason):
     assert reason in found.reason
 
 
+def test_what_needs_a_device_that_is_not_here_is_told_and_is_no_failure():
+    made = measured(measures.placed, device="cpu")
+    assert repeat(made).holds
+    elsewhere = replace(made, parameters={"device": "made_up"})
+    assert repeat(elsewhere)[1:] == (None, "cannot be measured again here: needs a made_up")
+
+
+def test_what_took_long_is_left_out_and_told(tmp_path):
+    with Store(tmp_path / "store.db") as store:
+        quick, slow = (replace(measured(measures.drawn, i=i), seconds=seconds) for i, seconds in ((0, 2.0), (1, 3.0)))
+        store.add(quick, slow)
+        started = []
+        found = {each.record.key: each[1:] for each in repetitions(store, 9, at_most=2, on_start=started.append)}
+        assert found[slow.key] == (None, "took longer than 2 s when it was measured")
+        assert found[quick.key][0]
+        assert [(record.key, record.seconds) for record in started] == [(quick.key, 2.0)]
+        assert all(each.holds for each in repetitions(store, 9))
+
+
 def test_a_sample_is_drawn_among_the_successes(tmp_path):
     with Store(tmp_path / "store.db") as store:
         store.add(*(measured(measures.drawn, i=i) for i in range(8)), record(100, failure="E: x"))
