@@ -14,7 +14,6 @@ from ntkcheck.store import Record, Store, key_of, reference
 from ntkcheck.sweep import OnProgress
 from ntkcheck.sweep import run as sweep
 
-SAVED = "saved_by_fused_layers"
 
 
 @dataclass(frozen=True)
