@@ -15,7 +15,6 @@ from ntkcheck.sweep import OnProgress
 from ntkcheck.sweep import run as sweep
 
 
-
 @dataclass(frozen=True)
 class Result:
     """What is known of an experiment.
