@@ -98,7 +98,7 @@ def lt_5(evidence: Evidence, sizes: Sizes = USUAL) -> Answers:
     }
 
 
-def lt_6(evidence: Evidence, networks: int = 400) -> Answers:
+def lt_6(evidence: Evidence, networks: int = 1600) -> Answers:
     """Fluctuation of the NTK at finite width by depth and width, in the three phases."""
     phases = {"critical": ("relu", HE, 0.0), "chaos": CHAOTIC, "order": ("relu", 1.0, 1.0)}
 

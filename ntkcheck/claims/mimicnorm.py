@@ -5,6 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from ntkcheck import kernels, meanfield
 from ntkcheck.claims import full_size
@@ -17,7 +18,7 @@ from ntkcheck.measurement import FINITE, INFINITE
 from ntkcheck.network import Network, make_network
 from ntkcheck.normalizers import RELU_COMPENSATION
 from ntkcheck.regime.lemma_1 import centred_moment
-from ntkcheck.stats import Estimate, fit_power_law, mean_estimate
+from ntkcheck.stats import Estimate, mean_estimate
 
 HE = 2**0.5
 CHAOTIC_SLOPE = 1 / (1 - 1 / np.pi)
@@ -49,16 +50,17 @@ def mn_2(evidence: Evidence) -> Answers:
     rng, groups = evidence.generator("MN-2"), (10, 400)  # of networks
     slopes = {n: _population_slopes(rng, n, math.prod(groups)) for n in (64, 128, 256, 512, 1024)}
     widths = np.array(list(slopes), float)
-    bias = [mean_estimate(slope - CHAOTIC_SLOPE) for slope in slopes.values()]
-    spread = np.array([slope.reshape(groups).std(1, ddof=1) for slope in slopes.values()])
+    grouped = np.array([slope.reshape(groups) for slope in slopes.values()])
     return {
         "slope_population": mean_estimate(_population_slopes(rng, 4096, networks=50)),
-        "bias_exponent": fit_power_law(
-            widths, np.array([b.value for b in bias]), np.array([b.sem for b in bias])
-        ).exponent,
-        "spread_exponent": mean_estimate(np.polyfit(np.log(widths), np.log(spread), 1)[0]),
+        "bias_exponent": _mean_exponent(widths, grouped.mean(2) - CHAOTIC_SLOPE),
+        "spread_exponent": _mean_exponent(widths, grouped.std(2, ddof=1)),
         "gradient_growth_mini_batch": exact(gradient_growth(evidence.batch_size)),
     }
+
+
+def _mean_exponent(widths: Float[np.ndarray, " widths"], by_group: Float[np.ndarray, "widths groups"]) -> Estimate:
+    return mean_estimate(np.polyfit(np.log(widths), np.log(by_group), 1)[0])
 
 
 def _population_slopes(rng, n, networks):
