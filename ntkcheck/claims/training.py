@@ -172,12 +172,13 @@ def _gain(records: Records, others: Records) -> Estimate | None:
 
 
 def _share(records: Records) -> Estimate | None:
-    """The share of trainings that diverged, with its binomial standard error."""
+    """The share of trainings that diverged; its error is the posterior's under a uniform prior, not 0 where all seeds agree."""
     samples = _samples(records, "diverged")
     if samples is None:
         return None
-    share = float(samples.mean())
-    return Estimate(share, (share * (1 - share) / len(samples)) ** 0.5, len(samples))
+    n, diverged = len(samples), float(samples.sum())
+    mean = (diverged + 1) / (n + 2)
+    return Estimate(diverged / n, (mean * (1 - mean) / (n + 3)) ** 0.5, n)
 
 
 def _over_curves(
