@@ -84,7 +84,7 @@ def changed(table, **columns):
 
 def test_memory_is_drawn_by_every_account_and_told_where_there_is_none():
     figure, committed = figures.load("memory"), tables("memory")
-    assert "3 models whose steps under both normalisers raised it" in figure.caption(committed)
+    assert "3 models where it was measured under both normalisers" in figure.caption(committed)
     assert "the compiled step of resnet50, CIFAR was not measured" in figure.caption(committed)
     vgg16 = {"model": "vgg16", "form": "imagenet", "quantity": "device_peak_bytes"}
     halved = committed["reference_gpu"]
