@@ -8,6 +8,7 @@ from ntkcheck.measurement import FINITE, INFINITE
 from ntkcheck.normalizers import NAMES
 from ntkcheck.regime.figure import COLOURS
 from ntkcheck.regime.settings import DEFAULT_NORMALIZERS
+from ntkcheck.report.full_size import QUANTITIES
 from ntkcheck.report.tables import OF_SND, Row, Tables
 
 WIDTH, HEIGHT = 620, 380
@@ -50,6 +51,9 @@ def charts(tables: Tables) -> list[Chart]:
         found.append(_chart("phase", "Phase diagram", PHASE, _phase(tables.regime), tables.regime))
     if tables.snd:
         found.append(_chart("snd", "Stochastic normalization disturbance", DISTURBANCE, _snd(tables.snd), tables.snd))
+    if tables.full_size:
+        rows = list(tables.full_size)
+        found.append(_chart("full-size", "Full-size models at initialisation", FULL_SIZE, _full_size(rows), rows))
     return found
 
 
@@ -63,6 +67,11 @@ PHASE = "Growth per layer by the scales of weights and biases, for one normalise
 DISTURBANCE = (
     "SND by what was varied, on logarithmic axes: filled circles are measurements with one standard error, hollow squares the "
     "law, exact where there is one and else to first order. What is 0 but for rounding is not drawn."
+)
+
+FULL_SIZE = (
+    "A quantity at every normaliser's place of a full-size model, input to output (NTK eigenvalues: by rank), on an axis that is "
+    "logarithmic but around 0: means over random networks with one standard error. Shipped measurements of a GPU are among them."
 )
 
 
@@ -164,6 +173,29 @@ def _snd(rows: list[Row]) -> Any:
             .encode(x=x, y=alt.Y("law:Q", title=""), color=colour, tooltip=_tooltip(rows)),
         )
         .add_params(by, population, name)
+        .properties(width=WIDTH, height=HEIGHT)
+    )
+
+
+def _full_size(rows: list[Row]) -> Any:
+    model, of_model = _choice("model", rows, "model")
+    quantity, of_quantity = _choice("quantity", rows, "quantity", labels=QUANTITIES)
+    name, of_name = _choice("normaliser", rows, "normalizer", every=True)
+    data = (
+        alt.Chart(alt.InlineData(rows))
+        .transform_filter(of_model)
+        .transform_filter(of_quantity)
+        .transform_filter(of_name)
+    )
+    x = alt.X("place:Q", title="place, or rank")
+    y = alt.Y("value:Q", title="value", scale=alt.Scale(type="symlog", constant=0.1))
+    colour = _colour(rows)
+    return (
+        alt.layer(
+            data.mark_rule().encode(x=x, y=alt.Y("low:Q", title=""), y2="high:Q", color=colour),
+            data.mark_circle(size=40, opacity=1).encode(x=x, y=y, color=colour, tooltip=_tooltip(rows)),
+        )
+        .add_params(model, quantity, name)
         .properties(width=WIDTH, height=HEIGHT)
     )
 

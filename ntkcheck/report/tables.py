@@ -1,6 +1,6 @@
 """Stored measurements as flat rows for the page on which they are explored: regime cells, and SND."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,6 +8,8 @@ import numpy as np
 from ntkcheck.disturbance.prediction import EXACT, FIRST_ORDER
 from ntkcheck.measurement import Series, summarize
 from ntkcheck.regime.cells import normalizer_regime
+from ntkcheck.report import full_size
+from ntkcheck.report.digits import rounded
 from ntkcheck.stats import Estimate
 from ntkcheck.store import Record, Store, reference
 
@@ -15,7 +17,6 @@ Row = dict[str, Any]
 
 MOST_CURVES = 40  # cells whose curves are on the page, the newest; each takes about 40 kB
 MOST_CELLS = 1000  # rows of the other tables; each takes up to 1.5 kB in all charts
-SIGNIFICANT = 5  # digits
 ALWAYS = ("data", "activation", "depth", "width", "batch_size", "sigma_w", "sigma_b")  # what every run is called by
 NOT_OF_A_RUN = ("normalizer", "side", "inputs", "source")
 OF_SND = ("batch_size", "features", "group_size", "iterations", "condition", "neurons")
@@ -31,12 +32,14 @@ class Tables(NamedTuple):
         curves: One row a place: normaliser, width, run, quantity, depth, value and one standard error to either side.
         snd: One row a measurement of SND.
         left_out: What is in the store and not here, and why, in a sentence each.
+        full_size: One row a place of a full-size model, shipped ones too.
     """
 
     regime: list[Row]
     curves: list[Row]
     snd: list[Row]
     left_out: tuple[str, ...]
+    full_size: Sequence[Row] = ()
 
 
 def tables(store: Store, altered: Collection[str] = ()) -> Tables:
@@ -64,6 +67,7 @@ def tables(store: Store, altered: Collection[str] = ()) -> Tables:
         _sorted(row for cell in drawn for row in _curves(cell, names[cell.key])),
         _sorted(map(_disturbance, disturbances)),
         tuple(notes),
+        full_size.rows(store, altered),
     )
 
 
@@ -95,7 +99,7 @@ def _numbers(cell: Record, run: str) -> Row:
     row = _called(cell, run) | {name: cell.parameters.get(name) for name in ("sigma_w", "sigma_b")}
     for quantity, estimate, _ in cell.measurements:
         if isinstance(estimate, Estimate):
-            row |= {quantity: _rounded(estimate.value), f"{quantity}_sem": _rounded(estimate.sem)}
+            row |= {quantity: rounded(estimate.value), f"{quantity}_sem": rounded(estimate.sem)}
     return row
 
 
@@ -103,7 +107,7 @@ def _curves(cell: Record, run: str) -> Iterator[Row]:
     for quantity, estimate, _ in cell.measurements:
         if isinstance(estimate, Series):
             for at, value, sem in zip(estimate.at, estimate.value, estimate.sem, strict=True):
-                ends = {"value": _rounded(value), "low": _rounded(value - sem), "high": _rounded(value + sem)}
+                ends = {"value": rounded(value), "low": rounded(value - sem), "high": rounded(value + sem)}
                 yield _called(cell, run) | {"quantity": quantity, "depth": int(at)} | ends
 
 
@@ -121,8 +125,8 @@ def _disturbance(record: Record) -> Row:
     value, sem = float(np.squeeze(value)), float(np.squeeze(sem))
     sizes = {name: size for name in OF_SND if (size := record.parameters.get(name)) is not None}
     name = record.parameters.get("normalizer", record.function.rpartition(":")[2])
-    ends = {"snd": _rounded(value), "low": _rounded(value - sem), "high": _rounded(value + sem), "samples": int(n)}
-    law = next((_rounded(found.value) for law in LAWS if isinstance(found := record.find(law), Estimate)), None)
+    ends = {"snd": rounded(value), "low": rounded(value - sem), "high": rounded(value + sem), "samples": int(n)}
+    law = next((rounded(found.value) for law in LAWS if isinstance(found := record.find(law), Estimate)), None)
     called = {"normalizer": _words(name), "population": _words(record.parameters.get("population", "of a claim"))}
     return called | sizes | ends | {"law": law, "record": record.key[:12]}
 
@@ -134,11 +138,6 @@ def _words(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     return str(value).rpartition(":")[2].rpartition("/")[2]
-
-
-def _rounded(value: Any) -> float | None:
-    """A number with as many digits as a picture can show; what is not finite is missing."""
-    return float(f"{value:.{SIGNIFICANT}g}") if np.isfinite(value) else None
 
 
 def _sorted(rows: Iterable[Row]) -> list[Row]:

@@ -124,7 +124,7 @@ def test_every_figure_has_a_text_alternative(folder, driver):
         opened(driver, page)
         if page.name == "explore.html":
             drawn(driver)
-            assert len(select(driver, ".chart svg.marks")) == 3
+            assert len(select(driver, ".chart svg.marks")) == 4
         assert driver.execute_script(FIGURES) == [], page.name
 
 

@@ -236,7 +236,7 @@ def test_a_stale_verdict_is_told_of(store, tmp_path):
 def test_explorable_measurements_are_drawn_with_a_text_alternative_and_their_numbers(written, html):
     page = html["explore.html"]
     charts = [attributes["id"] for attributes in page.all("div") if attributes.get("class") == "chart"]
-    assert charts == ["regime", "depth", "snd"]
+    assert charts == ["regime", "depth", "snd", "full-size"]
     assert {f"data/{id}.csv" for id in charts} <= written.keys()
     assert (
         written["data/snd.csv"].splitlines()[0]
@@ -246,8 +246,12 @@ def test_explorable_measurements_are_drawn_with_a_text_alternative_and_their_num
     assert len(written["explore.html"]) < 5e6
 
 
-def test_a_store_without_measurements_says_how_to_make_some(tmp_path):
+def test_a_store_without_measurements_says_how_to_make_some(tmp_path, monkeypatch):
     Store(tmp_path / "empty.db").close()
+    shipped = texts(tmp_path / "empty.db", own=())["explore.html"]
+    assert "uv run ntkcheck regime" in shipped
+    assert 'id="full-size"' in shipped
+    monkeypatch.setattr("ntkcheck.published.records", dict)
     pages = texts(tmp_path / "empty.db", own=())
     assert "uv run ntkcheck regime" in pages["explore.html"]
     assert len(pages["explore.html"]) < 1e5

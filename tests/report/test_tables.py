@@ -82,9 +82,9 @@ def test_more_than_a_page_can_hold_is_left_out_and_told_of(store, experiment, mo
 
 def test_a_phase_diagram_is_drawn_where_scales_differ(store, experiment):
     store.add(regime_cell(experiment, "none", FINITE))
-    assert [chart.id for chart in charts(tables(store))] == ["regime", "depth"]
+    assert [chart.id for chart in charts(tables(store))] == ["regime", "depth", "full-size"]
     store.add(regime_cell(experiment, "none", FINITE, sigma_w=2.0))
-    assert [chart.id for chart in charts(tables(store))] == ["regime", "depth", "phase"]
+    assert [chart.id for chart in charts(tables(store))] == ["regime", "depth", "phase", "full-size"]
 
 
 def test_what_broke_down_is_missing(store, experiment):
