@@ -45,7 +45,10 @@ MAY_IMPORT = {
     | SIDE
     | {"json_text", "nt_adapter", "reference", "regime", "disturbance", "training", "published"},
     "__main__": {"regime", "reference", "snd", "claims", "store", "report", "training"},
-    "report": LAYERS | THEORY_AND_NETWORKS | SIDE | {"json_text", "claims", "regime", "disturbance", "reference", "published"},
+    "report": LAYERS
+    | THEORY_AND_NETWORKS
+    | SIDE
+    | {"json_text", "claims", "regime", "disturbance", "reference", "published"},
 }
 # A command, which nothing imports, may also read data, keep its measurements and report the claims that they bear on.
 COMMAND_MAY_IMPORT = SIDE | {"command", "json_text", "thread_pool", "regime", "disturbance", "claims"}

@@ -1,5 +1,6 @@
 """What can be explored, as Vega-Lite charts: regime of normalisers, curves through depth, phase diagram, SND."""
 
+import itertools
 from typing import Any, NamedTuple
 
 import altair as alt
@@ -224,11 +225,13 @@ def _choice(
 
 
 def _colour(rows: list[Row]) -> Any:
-    """The same colour for a normaliser in every chart and every store, that of the regime's figure."""
+    """The same colour for a normaliser in every chart and every store, that of the regime's figure; free ones for others."""
     there = {row["normalizer"] for row in rows}
-    order = list(dict.fromkeys([*DEFAULT_NORMALIZERS, *NAMES, *sorted(there)]))
-    names = [name for name in order if name in there]
-    colours = [COLOURS[order.index(name) % len(COLOURS)] for name in names]
+    fixed = dict(zip(dict.fromkeys([*DEFAULT_NORMALIZERS, *NAMES]), COLOURS, strict=False))
+    taken = {colour for name, colour in fixed.items() if name in there}
+    free = itertools.cycle([colour for colour in COLOURS if colour not in taken] or COLOURS)
+    names = [*(name for name in fixed if name in there), *sorted(there - fixed.keys())]
+    colours = [fixed.get(name) or next(free) for name in names]
     return alt.Color("normalizer:N", title="normaliser", scale=alt.Scale(domain=names, range=colours))
 
 

@@ -59,3 +59,10 @@ def test_the_chart_offers_every_model_and_quantity_and_has_a_text_alternative(st
     assert chart.spec["description"] == chart.about
     assert all(json.dumps(row["model"]) in spec for row in chart.rows)
     assert not charts(Tables([], [], [], (), []))
+
+
+def test_normalisers_of_a_chart_are_told_apart(store):
+    (chart,) = charts(Tables([], [], [], (), rows(store)))
+    scale = next(layer["encoding"]["color"]["scale"] for layer in chart.spec["layer"])
+    assert {"none", "batch_norm", "mimic_norm", "iter_norm", "layer_norm"} <= set(scale["domain"])
+    assert len(set(scale["range"])) == len(scale["domain"])
