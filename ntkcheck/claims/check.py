@@ -51,13 +51,14 @@ def check(
         evidence: Store and experiment.
         threads: Checks at the same time, so that one compiles while the other computes. More than one only where no check
             decomposes matrices: two batched decompositions can wait for each other for ever (jaxlib 0.10.2, CPU).
-        fresh: Check again what was checked already; the former answers are kept as superseded.
+        fresh: Check again what was checked already; the former answers are kept as superseded. Claims on given data (their
+            `command` says --data) are always checked again where data are given: which ones is not in their key.
         on_done: Called with a claim's identifier and the number of claims that are done.
     """
     found = {id: Checked({}, None) if fresh else known(claim, evidence) for id, claim in claims.items()}
     executor = ThreadPoolExecutor(threads)
     try:
-        lacking = [id for id, claim in claims.items() if claim.check and _is_lacking(claim, found[id])]
+        lacking = [id for id, claim in claims.items() if claim.check and _is_asked(claim, found[id], evidence)]
         futures = {executor.submit(_measure, claims[id], evidence.for_one_check(), fresh): id for id in lacking}
         for done, future in enumerate(as_completed(futures), start=len(claims) - len(lacking) + 1):
             found[futures[future]] = future.result()
@@ -129,9 +130,10 @@ def _stated(claim: Claim, checked: Checked) -> set[str]:
     return {test.name for test in claim.tests if not test.weaker and test.name in checked.answers}
 
 
-def _is_lacking(claim: Claim, checked: Checked) -> bool:
-    """Whether a stated test has no answer; a check that failed has none at all."""
-    return len(_stated(claim, checked)) < sum(not test.weaker for test in claim.tests)
+def _is_asked(claim: Claim, checked: Checked, evidence: Evidence) -> bool:
+    """Whether a stated test has no answer (a check that failed has none at all), or answers are those of other data perhaps."""
+    is_lacking = len(_stated(claim, checked)) < sum(not test.weaker for test in claim.tests)
+    return is_lacking or (evidence.data is not None and "--data" in claim.command)
 
 
 def _function(claim: Claim) -> str:

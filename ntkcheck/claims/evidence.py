@@ -49,9 +49,10 @@ class Evidence:
         """The record of a measure function at these parameters, or None where it is missing and may not be measured, or failed."""
         with self.turn:
             record = self.found(function, **parameters)
-            if record is None and self.measures:
-                record = obtain(self.store, function, parameters)
-        if record is None or record.failure:
+            if record is not None or not self.measures:
+                return record
+            record = obtain(self.store, function, parameters)
+        if record.failure:
             return None
         self.used[record.key] = record
         return record

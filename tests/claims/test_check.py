@@ -21,6 +21,11 @@ def answers_itself(evidence, value=1.0):
     return {"value": Estimate(value, 0.0, 0)}
 
 
+def length_of_data(evidence):
+    CALLS.append(evidence.data)
+    return {"value": Estimate(float(len(evidence.data or "")), 0.0, 0)}
+
+
 def draws(evidence):
     return {"value": Estimate(float(evidence.generator("draws").standard_normal()), 0.0, 0)}
 
@@ -91,6 +96,19 @@ def test_other_parameters_and_other_experiments_are_other_answers(evidence):
         checked(claim(draws), evidence).answers
         != checked(claim(draws), replace(evidence, experiment=experiment(seed=1))).answers
     )
+
+
+def test_a_claim_on_given_data_is_asked_again_with_others(evidence):
+    asked = claim(length_of_data, command="ntkcheck claims check XX-1 --data PATH")
+    first, second = (replace(evidence, data=data) for data in ("one", "three"))
+    assert checked(asked, first).answers["value"].value == 3
+    assert checked(asked, second).answers["value"].value == 5
+    assert checked(asked, evidence).answers["value"].value == 5  # the last known
+    assert CALLS == ["one", "three"]
+    CALLS.clear()
+    for given in (first, second):  # power: a claim that does not say --data keeps its answer
+        assert checked(claim(answers_itself), given).answers["value"].value == 1
+    assert CALLS == [1.0]
 
 
 def test_a_fresh_check_replaces_the_answer_and_keeps_the_former(evidence):
