@@ -31,10 +31,10 @@ from ntkcheck.table import holds_grid, uncommented
 
 Tables = Mapping[str, pd.DataFrame]
 KINDS = ("svg", "pdf", "png")
-SHIPPED = "python -m figures --published"  # writes the tables of the records that are shipped, of a GPU
+SHIPPED = "python -m figures --published"  # writes the tables of the records that are shipped
 COMMANDS = {  # of committed tables that no study measures
-    "reference_gpu": SHIPPED,
-    "reference_gpu_curves": SHIPPED,
+    "reference": SHIPPED,
+    "reference_curves": SHIPPED,
     "training_mn9": SHIPPED,
     "training_paired": SHIPPED,
     "saved_residuals": "python -m ntkcheck.reference --all --what memory --normalizer batch_norm,mimic_norm",

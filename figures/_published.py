@@ -14,6 +14,7 @@ from ntkcheck.training.published import LEARNING_RATES, PAIRED_STEPS, SEEDS, TUN
 
 REFERENCE, TRAINING = "ntkcheck.reference.", "ntkcheck.training.outcome:measure"
 KINDS = ("activations", "gradients", "ntk_one", "ntk_all", "program", "timing")  # of measurement, as tables name them
+DEVICES = ("gpu", "cpu")
 SIZE = ("model", "form", "normalizer", "image", "batch", "classes", "precision")
 TRAINED = ("model", "normalizer", "learning_rate", "batch", "steps", "seed")
 TUNED_NORMALIZERS = ("none", "last_batch_norm")
@@ -31,10 +32,10 @@ def tables() -> dict[str, str]:
     trained = [each for each in records if each.function == TRAINING]
     tuned = [each for each in trained if _is_tuned(each)]
     paired = [each for each in trained if each.parameters["steps"] == PAIRED_STEPS]
-    not_measured = _not_measured(reference)
+    notes = _not_on_gpu(reference)
     return {
-        "reference_gpu": _table(reference, lambda _, at: at is None, not_measured),
-        "reference_gpu_curves": _table(reference, lambda _, at: at is not None, not_measured),
+        "reference": _table(reference, lambda _, at: at is None, notes),
+        "reference_curves": _table(reference, lambda _, at: at is not None, notes),
         "training_mn9": _table(tuned, _is_kept, _not_trained(tuned)),
         "training_paired": _table(paired, lambda quantity, _: quantity in OUTCOMES),
     }
@@ -75,7 +76,7 @@ def _kind(record: Record) -> str:
 
 
 def _order(record: Record) -> tuple[Any, ...]:
-    names = ("model", "form", "normalizer", "logits", "learning_rate", "seed")
+    names = ("model", "form", "normalizer", "logits", "learning_rate", "seed", "device", "batch", "seeds")
     return (record.function, *(record.parameters.get(name, 0) for name in names))
 
 
@@ -89,12 +90,23 @@ def _is_kept(quantity: str, at: float | None) -> bool:
     return quantity in CURVES and (at < FIRST or at % EVERY == 0 or at == TUNED_STEPS - 1)
 
 
-def _not_measured(records: list[Record]) -> list[str]:
-    """Of the papers' models and normalisers, those that a kind has no record of."""
-    found = {(_kind(each), *(each.parameters[name] for name in SIZE[:3])) for each in records}
-    wanted = [(*place, normalizer) for place, names in papers.table().items() for normalizer in names]
-    by_kind = {kind: [" ".join(each) for each in wanted if (kind, *each) not in found] for kind in KINDS}
-    return [f"not measured, {kind}: {', '.join(names)}" for kind, names in by_kind.items() if names]
+def _not_on_gpu(records: list[Record]) -> list[str]:
+    """Of the papers' models and normalisers, those that a kind has no record of, and those that it has of a CPU alone."""
+    by_device = {
+        device: {_place(each) for each in records if each.parameters["device"] == device} for device in DEVICES
+    }
+    wanted = [(kind, *place, name) for kind in KINDS for place, names in papers.table().items() for name in names]
+    found: dict[str, list[str]] = {}
+    for kind, *place in wanted:
+        devices = [device for device in DEVICES if (kind, *place) in by_device[device]]
+        if "gpu" not in devices:
+            said = f"on a CPU alone, {kind}" if devices else f"not measured, {kind}"
+            found.setdefault(said, []).append(" ".join(place))
+    return [f"{said}: {', '.join(names)}" for said, names in found.items()]
+
+
+def _place(record: Record) -> tuple[str, ...]:
+    return _kind(record), *(record.parameters[name] for name in SIZE[:3])
 
 
 def _not_trained(records: list[Record]) -> list[str]:

@@ -6,9 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures import Tables, column, pick, rows
+from figures._full_size import devices, largest_runs, networks
 from ntkcheck.drawing import points
 
-TABLES = ("reference_gpu_curves",)
+TABLES = ("reference_curves",)
 CLAIMS = ("MN-4", "MN-9", "LT-2", "LT-3")
 MODELS = {
     ("vgg11", "cifar"): "VGG-11",
@@ -37,7 +38,7 @@ GROWTH = (np.pi / (np.pi - 1)) ** 0.5  # of the gradient per layer, straight net
 
 def caption(tables: Tables) -> str:
     """What was measured on what, counts, what the lines are, and what is missing."""
-    table = tables["reference_gpu_curves"]
+    table = largest_runs(tables["reference_curves"])
     shown = pd.concat(
         [rows(table, model=model, form=form, quantity=quantity) for model, form in MODELS for quantity in QUANTITIES]
     )
@@ -46,10 +47,10 @@ def caption(tables: Tables) -> str:
     sizes, classes = (_both(shown.drop(ntk.index), name) for name in ("image", "classes"))
     logits = ntk["classes"].iloc[0]
     return (
-        f"{len(MODELS)} of the {measured} models that were measured, at initialisation on {shown['device'].iloc[0]}: "
-        f"{shown['batch'].iloc[0]} images of {sizes} pixels a side, {classes} classes ({logits} for the NTK). Means of "
-        f"{shown['n'].min()} random networks, error bars 2 standard errors. Top: cosine of pairs of images at every "
-        "normaliser's place, before scale and shift; grey line: 0, where straight networks in chaos end up (1 in order). "
+        f"{len(MODELS)} of the {measured} models that were measured, at initialisation on {devices(shown)}: "
+        f"{shown['batch'].max()} images of {sizes} pixels a side, {classes} classes ({logits} for the NTK{_fewer(ntk)}). Means of "
+        f"{networks(shown)} random networks, error bars 2 standard errors. Top: cosine of pairs of images "
+        "at every normaliser's place, before scale and shift; grey line: 0, where straight networks in chaos end up (1 in order). "
         "MimicNorm's last place is its BatchNorm before the loss. Middle: norm of the gradient there; grey line: (pi / (pi - "
         "1))^(1/2) per layer, the growth of a straight network with BatchNorm over large batches, through the last BatchNorm; "
         "branches and pooling slow it. Bottom: eigenvalues of the first logit's NTK over their sum; BatchNorm before the loss, "
@@ -59,13 +60,20 @@ def caption(tables: Tables) -> str:
     )
 
 
+def _fewer(ntk: pd.DataFrame) -> str:
+    """The models whose NTK is of fewer images than the others'."""
+    few = ntk.loc[ntk["batch"] < ntk["batch"].max()]
+    names = [MODELS[place] for place in dict.fromkeys(zip(few["model"], few["form"], strict=True))]
+    return f"; {few['batch'].iloc[0]} images for {' and '.join(names)}" if names else ""
+
+
 def _both(table: pd.DataFrame, name: str) -> str:
     return " and ".join(str(value) for value in np.unique(column(table, name)))
 
 
 def draw(tables: Tables) -> Figure:
     """One column a model, one row a quantity."""
-    table = tables["reference_gpu_curves"]
+    table = largest_runs(tables["reference_curves"])
     figure = Figure(figsize=(1.2 + 2.1 * len(MODELS), 6.6), layout="constrained")
     axes = figure.subplots(len(QUANTITIES), len(MODELS), sharey="row", squeeze=False)
     for row, (quantity, label) in zip(axes, QUANTITIES.items(), strict=True):

@@ -7,11 +7,12 @@ from matplotlib.figure import Figure
 
 from figures import Tables, column, pick
 from figures._disturbance import log_axes, sizes, spread
+from figures._full_size import devices, largest_runs, networks
 from ntkcheck.claims.largest_value import gaussian_largest
 from ntkcheck.drawing import end_label, line, points
 from ntkcheck.output import COLOURS, MARKERS
 
-TABLES = ("largest_value", "reference_gpu_curves")
+TABLES = ("largest_value", "reference_curves")
 CLAIMS = ("RB-1",)
 POPULATIONS = {
     "gaussian": "N(0, I)",
@@ -30,16 +31,16 @@ LARGE = 3  # standard deviations: what the claim calls overly large
 def caption(tables: Tables) -> str:
     """Counts, quantiles, bounds, sizes."""
     row = pick(tables["largest_value"], quantity="largest").iloc[0]
-    layers = _full_size(tables["reference_gpu_curves"])
+    layers = _full_size(tables["reference_curves"])
     layer, sizes = layers.iloc[0], " or ".join(str(size) for size in sorted(layers["image"].unique()))
     return (
         f"Left: largest absolute value in a batch of m samples of d = {row['features']} features after BatchNorm, before scale "
         f"and shift. Points: mean of {row['n']} batches, error bars 4 standard errors (where none is seen they are smaller than "
         "the point); bands: 5% to 95% quantile over batches. Black line: N(0, I), as if the m d values were independent. "
         f"Dashed: the bound sqrt(m - 1); dotted: {LARGE} standard deviations. Right: full-size models with BatchNorm at random "
-        f"weights, {layer['batch']} images of {sizes} pixels a side on {layer['device']}, by layer, mean of {layer['n']} draws "
-        "of weights and images, bands 4 standard errors; small marks: each layer's bound, sqrt(m - 1) with m the images times "
-        "the positions."
+        f"weights, {layer['batch']} images of {sizes} pixels a side on {devices(layers)}, by layer, mean of {networks(layers)} "
+        "draws of weights, bands 4 standard errors; small marks: each layer's bound, sqrt(m - 1) with m the images times the "
+        "positions."
     )
 
 
@@ -48,13 +49,13 @@ def draw(tables: Tables) -> Figure:
     figure = Figure(figsize=(9, 3.9), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
     _by_batch_size(left, tables["largest_value"])
-    _by_layer(right, _full_size(tables["reference_gpu_curves"]))
+    _by_layer(right, _full_size(tables["reference_curves"]))
     return figure
 
 
 def _full_size(table: pd.DataFrame) -> pd.DataFrame:
     """BatchNorm's layers alone, with the bound that each has."""
-    rows = pick(table, normalizer="batch_norm", kind="activations")
+    rows = pick(largest_runs(table), normalizer="batch_norm", kind="activations")
     rows = rows.loc[[shown in MODELS for shown in zip(rows["model"], rows["form"], strict=True)]]
     value, share = (pick(rows, quantity=name) for name in ("largest_value", "largest_over_bound"))
     both = value.merge(share, on=["model", "form", "at"], suffixes=("", "_share"))

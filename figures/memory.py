@@ -6,9 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures import Tables, column, pick, rows
+from figures._full_size import on_gpu
 from ntkcheck.output import COLOURS, MARKERS
 
-TABLES = ("saved_residuals", "reference_gpu")
+TABLES = ("saved_residuals", "reference")
 CLAIMS = ("MN-10",)
 COMPILED = {"temporary_bytes": "compiled", "device_peak_bytes": "device_peak"}  # quantities, and accounts below
 ACCOUNTS = {
@@ -76,7 +77,7 @@ def _range(table: pd.DataFrame, account: str) -> str:
 
 def _printed(tables: Tables) -> pd.DataFrame:
     """The models whose memory the paper prints, with the accounts of a GPU where they were taken."""
-    table, gpu = tables["saved_residuals"].dropna(subset="printed_ratio"), tables["reference_gpu"]
+    table, gpu = tables["saved_residuals"].dropna(subset="printed_ratio"), on_gpu(tables["reference"])
     for quantity, account in COMPILED.items():
         for name in NORMALIZERS:
             found = rows(gpu, quantity=quantity, normalizer=name)

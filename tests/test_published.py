@@ -15,8 +15,8 @@ def test_shipped_records_are_of_functions_that_take_their_parameters():
     assert len(published.records()) > 200
     for record in published.records().values():
         inspect.signature(resolve(record.function)).bind(None, **record.parameters)
-        assert record.parameters["device"] == "gpu"
-        assert "NVIDIA" in record.provenance["device"]
+        device = record.provenance["device"]
+        assert "NVIDIA" in device if record.parameters["device"] == "gpu" else device == "cpu"
         assert "dirty" not in record.provenance["revision"]
         assert not record.failure
 

@@ -1,4 +1,4 @@
-"""What full-size models show at initialisation: records of a GPU run, kept or shipped, and the answers that follow from them.
+"""What full-size models show at initialisation: records of a run, kept or shipped, and the answers that follow from them.
 
 Nothing here is measured: where a record is missing, its tests have no answer.
 """
@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Bool
 
 from ntkcheck.claims.evidence import Answers, Evidence
-from ntkcheck.empirical.memory import as_bytes
 from ntkcheck.measurement import Series
 from ntkcheck.reference import activations, images, ntk
 from ntkcheck.reference.case import Case
@@ -20,7 +19,8 @@ from ntkcheck.reference.settings import Settings
 from ntkcheck.stats import Estimate
 from ntkcheck.store import Record
 
-RUN = Settings(device="gpu", memory="8GB")  # the command's own defaults otherwise
+RUN = Settings(device="cpu")  # the command's own defaults otherwise
+ACTIVATION_NETWORKS, NTK_NETWORKS = 8, 16  # at first 4 of each, on a GPU, which left most bounds inside the intervals
 KINDS = {"straight": ("vgg11", "vgg16"), "residual": ("resnet18", "resnet50")}
 SPECTRA = {"vgg_11": "vgg11", "resnet_18": "resnet18"}
 CONDITIONED = {"wrn_28_10": ("wide_resnet28_10", "cifar"), "resnet_18": ("resnet18", "imagenet")}
@@ -182,18 +182,18 @@ def _ntk(evidence: Evidence, model: str, normalizer: str) -> Record | None:
 
 
 def activations_parameters(model: str, normalizer: str, form: str) -> dict[str, Any]:
-    """What `python -m ntkcheck.reference` asks `activations.measure` for, on a GPU."""
+    """What `python -m ntkcheck.reference --seeds 8` asks `activations.measure` for."""
     case = Case(model, normalizer, form, SIDES[form], BATCH, CLASSES[form])
-    return _parameters(case, activations.POPULATION_BATCHES)
+    return _parameters(case, activations.POPULATION_BATCHES, ACTIVATION_NETWORKS)
 
 
 def ntk_parameters(model: str, normalizer: str) -> dict[str, Any]:
-    """What `python -m ntkcheck.reference --memory 8GB` asks `ntk.measure` for, on a GPU, of one logit of a CIFAR form."""
+    """What `python -m ntkcheck.reference --seeds 16` asks `ntk.measure` for, of one logit of a CIFAR form."""
     case = Case(model, normalizer, "cifar", SIDES["cifar"], BATCH, NTK_CLASSES)
-    return _parameters(case, 1) | {"logits": "one", "memory": as_bytes(RUN.memory)}
+    return _parameters(case, 1, NTK_NETWORKS) | {"logits": "one", "memory": None}
 
 
-def _parameters(case: Case, batches: int) -> dict[str, Any]:
+def _parameters(case: Case, batches: int, networks: int) -> dict[str, Any]:
     inputs = images.load(RUN.data, batches * case.batch, case.image, RUN.seed).digest
-    asked = {name: getattr(RUN, name) for name in ("precision", "device", "data", "seed", "seeds")}
-    return case._asdict() | asked | {"inputs": inputs}
+    asked = {name: getattr(RUN, name) for name in ("precision", "device", "data", "seed")}
+    return case._asdict() | asked | {"inputs": inputs, "seeds": networks}

@@ -1,4 +1,4 @@
-"""Records that are shipped with the package, because few have the hardware that they were measured on.
+"""Records that are shipped with the package, because few have the hardware that they were measured on, or the hours.
 
 Each says on which device, with which versions and from which revision it was measured. They are found by the same keys as those
 of a store; the parameter `device` keeps them apart from what is measured elsewhere.

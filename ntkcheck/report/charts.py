@@ -72,7 +72,7 @@ DISTURBANCE = (
 
 FULL_SIZE = (
     "A quantity at every normaliser's place of a full-size model, input to output (NTK eigenvalues: by rank), on an axis that is "
-    "logarithmic but around 0: means over random networks with one standard error. Shipped measurements of a GPU are among them."
+    "logarithmic but around 0: means over random networks with one standard error. Shipped measurements are among them."
 )
 
 

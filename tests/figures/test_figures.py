@@ -8,6 +8,7 @@ from matplotlib.text import Text
 
 import analyses
 import figures
+from figures._full_size import largest_runs
 from ntkcheck import claims
 from ntkcheck.output import STYLE
 
@@ -87,10 +88,10 @@ def test_memory_is_drawn_by_every_account_and_told_where_there_is_none():
     assert "3 models where it was measured under both normalisers" in figure.caption(committed)
     assert "the compiled step of resnet50, CIFAR was not measured" in figure.caption(committed)
     vgg16 = {"model": "vgg16", "form": "imagenet", "quantity": "device_peak_bytes"}
-    halved = committed["reference_gpu"]
+    halved = committed["reference"]
     for normalizer, value in (("batch_norm", 4e10), ("mimic_norm", 2e10)):
         halved = changed(halved, **vgg16, normalizer=normalizer, value=value)
-    left = figure.picture(committed | {"reference_gpu": halved}).axes[0]
+    left = figure.picture(committed | {"reference": halved}).axes[0]
     peaks = next(line.get_xdata() for line in left.lines if line.get_marker() == "v")
     assert peaks[3] == pytest.approx(0.5)  # VGG-16 is the fourth of the paper's rows
     assert sum(x == x for x in peaks) == 3
@@ -99,11 +100,22 @@ def test_memory_is_drawn_by_every_account_and_told_where_there_is_none():
 def test_full_size_models_without_an_ntk_say_so():
     figure, committed = figures.load("full_size"), tables("full_size")
     axes = figure.picture(committed).axes
-    assert ["not measured" in [text.get_text() for text in axis.texts] for axis in axes] == [False] * 16 + [True] * 2
-    one = committed["reference_gpu_curves"]
+    assert not any("not measured" in [text.get_text() for text in axis.texts] for axis in axes)
+    one = committed["reference_curves"]
     without = one[(one["model"] != "vgg11") | (one["quantity"] != "ntk_one_spectrum")]
-    axes = figure.picture({"reference_gpu_curves": without}).axes
+    axes = figure.picture({"reference_curves": without}).axes
     assert "not measured" in [text.get_text() for text in axes[12].texts]
+
+
+def test_of_several_runs_of_a_model_the_one_of_most_images_and_then_of_most_networks_is_drawn():
+    model = {"model": "vgg11", "form": "cifar", "normalizer": "none", "kind": "ntk_one"}
+    runs = [("gpu", 32, 4), ("more networks", 32, 16), ("fewer images", 8, 64)]
+    table = pd.DataFrame(
+        [model | {"record": name, "batch": batch, "n": n, "at": at} for name, batch, n in runs for at in (1, 2)]
+        + [model | {"kind": "activations", "record": "of another kind", "batch": 8, "n": 2, "at": 1}]
+    )
+    assert list(largest_runs(table)["record"]) == ["more networks"] * 2 + ["of another kind"]
+    assert list(largest_runs(table[table["batch"] == 8])["record"]) == ["fewer images"] * 2 + ["of another kind"]
 
 
 def training(normalizer, rate, seed):
