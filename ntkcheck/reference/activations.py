@@ -14,7 +14,7 @@ from ntkcheck.compilation import compiled
 from ntkcheck.measurement import Measurement, series
 from ntkcheck.models import Model
 from ntkcheck.normalizers import Normalizer
-from ntkcheck.reference.case import Case, placed
+from ntkcheck.reference.case import Case, placed_alone
 from ntkcheck.reference.images import load_checked
 from ntkcheck.reference.watched import INPUT, Site, site_arrays, sites
 
@@ -48,7 +48,7 @@ def measure(
     """
     size = Case(**case)
     images = load_checked(data, POPULATION_BATCHES * size.batch, size.image, seed, inputs)
-    with placed(device):
+    with placed_alone(device):
         batches = jnp.asarray(images.x).reshape(POPULATION_BATCHES, size.batch, *images.x.shape[1:])
         found = [_network(size.network(seed, i), batches, precision, jax.random.key(seed)) for i in range(seeds)]
     names = list(found[0]["site"])

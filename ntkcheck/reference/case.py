@@ -85,10 +85,7 @@ def cross_entropy(logits: Float[Array, "batch classes"], labels: Int[Array, " ba
 
 @contextlib.contextmanager
 def placed(platform: str) -> Iterator[Any]:
-    """Compute on the first device of a platform, and nowhere else, and leave no compiled programs behind.
-
-    Those of one model are of no use to the next, and the operating system maps memory for only so many: on a CPU, the papers'
-    table in one process ended after some fifty measurements.
+    """Compute on the first device of a platform, and nowhere else.
 
     Args:
         platform: "cpu" or "gpu".
@@ -97,8 +94,19 @@ def placed(platform: str) -> Iterator[Any]:
         ValueError: Where JAX has no such device.
     """
     device = first_device(platform)
+    with jax.default_device(device):
+        yield device
+
+
+@contextlib.contextmanager
+def placed_alone(platform: str) -> Iterator[Any]:
+    """`placed`, and no compiled programs are left behind.
+
+    Those of one model are of no use to the next, and the operating system maps memory for only so many: on a CPU, the papers'
+    table in one process ended after some fifty measurements.
+    """
     try:
-        with jax.default_device(device):
+        with placed(platform) as device:
             yield device
     finally:
         jax.clear_caches()

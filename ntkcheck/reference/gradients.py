@@ -11,7 +11,7 @@ from ntkcheck.compilation import compiled
 from ntkcheck.measurement import Measurement, series, summarize
 from ntkcheck.models import Model
 from ntkcheck.models.layers import Convolution, Dense
-from ntkcheck.reference.case import Case, cross_entropy, placed
+from ntkcheck.reference.case import Case, cross_entropy, placed_alone
 from ntkcheck.reference.images import load_checked
 
 
@@ -28,7 +28,7 @@ def measure(
     """
     size = Case(**case)
     images = load_checked(data, size.batch, size.image, seed, inputs)
-    with placed(device):
+    with placed_alone(device):
         x = jnp.asarray(images.x)
         norms = [
             jax.tree.map(np.asarray, _norms(size.network(seed, i), x, size.labels(seed), precision))

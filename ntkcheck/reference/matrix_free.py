@@ -9,7 +9,7 @@ from jaxtyping import Array
 
 from ntkcheck.empirical import largest_eigenvalues, ntk_trace
 from ntkcheck.measurement import Measurement, Series
-from ntkcheck.reference.case import Case, forward, placed
+from ntkcheck.reference.case import Case, forward, placed_alone
 from ntkcheck.reference.images import load_checked
 
 COUNT = 4
@@ -28,7 +28,7 @@ def measure(
     images = load_checked(data, size.batch, size.image, seed, inputs)
     output = 0 if logits == "one" else None
     lanczos_key, trace_key = jax.random.split(key)
-    with placed(device):
+    with placed_alone(device):
         network = forward(precision), size.network(seed, 0), jnp.asarray(images.x)
         options: dict[str, Any] = {"output": output, "precision": precision}
         count = min(COUNT, size.batch)

@@ -9,7 +9,7 @@ from jaxtyping import Array
 from ntkcheck import kernels
 from ntkcheck.empirical import empirical_ntk
 from ntkcheck.measurement import Measurement, series, summarize
-from ntkcheck.reference.case import Case, forward, placed
+from ntkcheck.reference.case import Case, forward, placed_alone
 from ntkcheck.reference.images import load_checked
 
 LOGITS = ("one", "all")
@@ -46,7 +46,7 @@ def measure(
     """
     size = Case(**case)
     images = load_checked(data, size.batch, size.image, seed, inputs)
-    with placed(device):
+    with placed_alone(device):
         found = [_kernel(size, i, jnp.asarray(images.x), seed, precision, logits, memory) for i in range(seeds)]
     ntk = np.stack(found)
     spectrum = np.linalg.eigvalsh(ntk.astype(np.float64))[:, ::-1]

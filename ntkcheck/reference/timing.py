@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from ntkcheck.compilation import known_options
 from ntkcheck.measurement import Measurement, Series
-from ntkcheck.reference.case import Case, forward, placed, training_step
+from ntkcheck.reference.case import Case, forward, placed_alone, training_step
 from ntkcheck.stats import Estimate
 
 RESAMPLES = 1000
@@ -31,7 +31,7 @@ def measure(key: Array, repetitions: int, precision: str, device: str, **case: A
         case: The fields of `Case`.
     """
     size = Case(**case)
-    with placed(device) as place:
+    with placed_alone(device) as place:
         x = jax.random.normal(key, size.images().shape, jnp.float32)
         model, labels = size.network(0, 0), size.labels(0)
         calls = {
