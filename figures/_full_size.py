@@ -20,8 +20,8 @@ def devices(table: pd.DataFrame) -> str:
 
 def networks(table: pd.DataFrame) -> str:
     """Random networks behind a table's means, for a caption."""
-    fewest, most = table["n"].min(), table["n"].max()
-    return f"{most}" if fewest == most else f"{fewest} to {most}"
+    counts = sorted(set(table["n"]))
+    return str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
 
 
 def on_gpu(table: pd.DataFrame) -> pd.DataFrame:
