@@ -1,5 +1,6 @@
 """Curves of the full-size models as flat rows: what the store has, and what is shipped."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import Any
 
@@ -30,11 +31,14 @@ def rows(store: Store, altered: Collection[str] = ()) -> list[dict[str, Any]]:
     own = {record.key: record for name in FUNCTIONS for record in store.records(name, failed=False)}
     shipped = {key: record for key, record in published.records().items() if record.function in FUNCTIONS}
     found = [record for key, record in (shipped | own).items() if key not in altered]
-    order = list(QUANTITIES)
-    return sorted(
-        (row for record in found for row in _curves(record)),
-        key=lambda row: (row["model"], order.index(row["quantity"]), row["normalizer"], row["place"]),
-    )
+    order, flat = list(QUANTITIES), [row for record in found for row in _curves(record)]
+    known = Counter(model for model, _ in {(row["model"], row["quantity"]) for row in flat})
+
+    def place(row: dict[str, Any]) -> tuple[Any, ...]:
+        """Models of which most is known come first: a page begins with the first one."""
+        return -known[row["model"]], row["model"], order.index(row["quantity"]), row["normalizer"], row["place"]
+
+    return sorted(flat, key=place)
 
 
 def _curves(record: Record) -> Iterator[dict[str, Any]]:
