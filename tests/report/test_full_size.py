@@ -8,7 +8,7 @@ import pytest
 from ntkcheck import published
 from ntkcheck.measurement import Measurement, Series
 from ntkcheck.report.charts import charts
-from ntkcheck.report.full_size import FUNCTIONS, rows
+from ntkcheck.report.full_size import FUNCTIONS, QUANTITIES, rows
 from ntkcheck.report.tables import Tables
 from ntkcheck.store import Store
 from tests.store import record
@@ -32,6 +32,15 @@ def test_every_shipped_curve_is_there(store):
     models = {row["model"].partition(",")[0] for row in rows(store)}
     assert models == {record.parameters["model"] for record in shipped}
     assert {"correlation", "signal_gradient", "ntk_one_spectrum"} <= {row["quantity"] for row in rows(store)}
+
+
+def test_the_page_begins_with_a_model_of_which_every_quantity_is_known(store):
+    found = rows(store)
+    known = {
+        model: {row["quantity"] for row in found if row["model"] == model} for model in {r["model"] for r in found}
+    }
+    assert known[found[0]["model"]] == set(QUANTITIES)
+    assert known[min(known)] < set(QUANTITIES)  # power: the first by name is not
 
 
 def test_a_row_has_one_standard_error_to_either_side_and_no_infinity(store, monkeypatch):
