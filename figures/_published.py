@@ -33,9 +33,12 @@ def tables() -> dict[str, str]:
     tuned = [each for each in trained if _is_tuned(each)]
     paired = [each for each in trained if each.parameters["steps"] == PAIRED_STEPS]
     notes = _not_on_gpu(reference)
+    activations = [each for each in reference if _kind(each) == "activations"]
+    others = [each for each in reference if _kind(each) != "activations"]
     return {
         "reference": _table(reference, lambda _, at: at is None, notes),
-        "reference_curves": _table(reference, lambda _, at: at is not None, notes),
+        "reference_activations": _table(activations, lambda _, at: at is not None, notes),
+        "reference_curves": _table(others, lambda _, at: at is not None, notes),
         "training_mn9": _table(tuned, _is_kept, _not_trained(tuned)),
         "training_paired": _table(paired, lambda quantity, _: quantity in OUTCOMES),
     }

@@ -9,7 +9,7 @@ from figures import Tables, column, pick, rows
 from figures._full_size import devices, largest_runs, networks
 from ntkcheck.drawing import points
 
-TABLES = ("reference_curves",)
+TABLES = ("reference_activations", "reference_curves")
 CLAIMS = ("MN-4", "MN-9", "LT-2", "LT-3")
 MODELS = {
     ("vgg11", "cifar"): "VGG-11",
@@ -38,7 +38,7 @@ GROWTH = (np.pi / (np.pi - 1)) ** 0.5  # of the gradient per layer, straight net
 
 def caption(tables: Tables) -> str:
     """What was measured on what, counts, what the lines are, and what is missing."""
-    table = largest_runs(tables["reference_curves"])
+    table = largest_runs(pd.concat([tables[name] for name in TABLES], ignore_index=True))
     shown = pd.concat(
         [rows(table, model=model, form=form, quantity=quantity) for model, form in MODELS for quantity in QUANTITIES]
     )
@@ -73,7 +73,7 @@ def _both(table: pd.DataFrame, name: str) -> str:
 
 def draw(tables: Tables) -> Figure:
     """One column a model, one row a quantity."""
-    table = largest_runs(tables["reference_curves"])
+    table = largest_runs(pd.concat([tables[name] for name in TABLES], ignore_index=True))
     figure = Figure(figsize=(1.2 + 2.1 * len(MODELS), 6.6), layout="constrained")
     axes = figure.subplots(len(QUANTITIES), len(MODELS), sharey="row", squeeze=False)
     for row, (quantity, label) in zip(axes, QUANTITIES.items(), strict=True):

@@ -12,7 +12,7 @@ from ntkcheck.claims.largest_value import gaussian_largest
 from ntkcheck.drawing import end_label, line, points
 from ntkcheck.output import COLOURS, MARKERS
 
-TABLES = ("largest_value", "reference_curves")
+TABLES = ("largest_value", "reference_activations")
 CLAIMS = ("RB-1",)
 POPULATIONS = {
     "gaussian": "N(0, I)",
@@ -31,7 +31,7 @@ LARGE = 3  # standard deviations: what the claim calls overly large
 def caption(tables: Tables) -> str:
     """Counts, quantiles, bounds, sizes."""
     row = pick(tables["largest_value"], quantity="largest").iloc[0]
-    layers = _full_size(tables["reference_curves"])
+    layers = _full_size(tables["reference_activations"])
     layer, sizes = layers.iloc[0], " or ".join(str(size) for size in sorted(layers["image"].unique()))
     return (
         f"Left: largest absolute value in a batch of m samples of d = {row['features']} features after BatchNorm, before scale "
@@ -49,7 +49,7 @@ def draw(tables: Tables) -> Figure:
     figure = Figure(figsize=(9, 3.9), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
     _by_batch_size(left, tables["largest_value"])
-    _by_layer(right, _full_size(tables["reference_curves"]))
+    _by_layer(right, _full_size(tables["reference_activations"]))
     return figure
 
 
